@@ -1,0 +1,189 @@
+//! Who may do what. The whole matrix is the one `match` in [`Role::allows`].
+
+use std::collections::BTreeSet;
+
+use crate::id::ConnectorId;
+
+/// Where an actor's name comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActorType {
+    /// The person at the machine: authentication mode `none`, or the command line.
+    Local,
+    /// The holder of an API key.
+    ApiKey,
+    /// The subject of an OIDC token.
+    Oidc,
+    /// The service itself.
+    System,
+}
+
+impl ActorType {
+    /// The type as the contract spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "Local",
+            Self::ApiKey => "ApiKey",
+            Self::Oidc => "Oidc",
+            Self::System => "System",
+        }
+    }
+
+    /// Reads the contract's spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Local, Self::ApiKey, Self::Oidc, Self::System].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Who did something: a key's name, a token's subject, or `local`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The name that appears in `createdBy`, `initiatedBy` and the audit.
+    pub name: String,
+    /// Where the name comes from.
+    pub kind: ActorType,
+}
+
+impl Actor {
+    /// The person at the machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { name: "local".to_owned(), kind: ActorType::Local }
+    }
+}
+
+/// What an operation needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// See connectors and logs.
+    Read,
+    /// Call an upstream.
+    Execute,
+    /// Enable and disable.
+    Switch,
+    /// Create, change and delete connectors.
+    Configure,
+    /// See the audit trail.
+    Audit,
+}
+
+impl Permission {
+    /// Every permission, for the test of the matrix.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Execute, Self::Switch, Self::Configure, Self::Audit];
+}
+
+/// What a principal may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Reads, executes, enables and disables.
+    Operator,
+    /// Reads, and decides on records once there are records.
+    Approver,
+    /// Everything.
+    Admin,
+    /// Reads, the audit included.
+    Auditor,
+    /// Reads and executes the connectors it is listed for; all others do not exist for it.
+    Service,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 6] =
+        [Self::Viewer, Self::Operator, Self::Approver, Self::Admin, Self::Auditor, Self::Service];
+
+    /// The matrix.
+    #[must_use]
+    pub const fn allows(self, permission: Permission) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Viewer | Self::Approver => matches!(permission, Permission::Read),
+            Self::Operator => matches!(permission, Permission::Read | Permission::Execute | Permission::Switch),
+            Self::Auditor => matches!(permission, Permission::Read | Permission::Audit),
+            Self::Service => matches!(permission, Permission::Read | Permission::Execute),
+        }
+    }
+
+    /// The role as the command line and the store spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+            Self::Auditor => "auditor",
+            Self::Service => "service",
+        }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// Which connectors exist for a principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// These; every other one is "not found" and in no list.
+    Only(BTreeSet<ConnectorId>),
+}
+
+impl Scope {
+    /// Whether the connector exists for the principal.
+    #[must_use]
+    pub fn contains(&self, connector: ConnectorId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(listed) => listed.contains(&connector),
+        }
+    }
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Under which name its acts are recorded.
+    pub actor: Actor,
+    /// What it may do.
+    pub role: Role,
+    /// On which connectors.
+    pub scope: Scope,
+}
+
+impl Principal {
+    /// The person at the machine, who may do everything.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { actor: Actor::local(), role: Role::Admin, scope: Scope::All }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_matrix_is_the_one_of_the_contract() {
+        let rows: Vec<String> = Role::ALL
+            .into_iter()
+            .map(|role| {
+                let marks: String =
+                    Permission::ALL.into_iter().map(|needed| if role.allows(needed) { 'x' } else { '.' }).collect();
+                format!("{:<8} {marks}", role.as_str())
+            })
+            .collect();
+        //                       Read Execute Switch Configure Audit
+        assert_eq!(
+            rows,
+            ["viewer   x....", "operator xxx..", "approver x....", "admin    xxxxx", "auditor  x...x", "service  xx..."]
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! What is wrong with an input, member by member. Every check adds to one [`Faults`] so that a caller learns of all
+//! faults at once.
+
+use std::fmt::Write as _;
+
+/// Why one member was refused. The strings are part of the HTTP contract (`errors[].code`, see `docs/errors.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultCode {
+    /// The member is needed and was absent or null.
+    Required,
+    /// The member is of another JSON type than the contract says.
+    Type,
+    /// The operation does not know this member or query parameter.
+    UnknownMember,
+    /// A number or a length outside its bounds.
+    OutOfRange,
+    /// Text that does not follow the grammar of the member, or a value outside the closed set.
+    InvalidValue,
+    /// The same element twice in a set.
+    Duplicate,
+    /// A member that the other members rule out.
+    NotAllowed,
+    /// A member that is fixed after creation.
+    Immutable,
+    /// `authenticationSecretRef` names a secret that its store does not have.
+    SecretNotFound,
+    /// `authenticationSecretRef` names a store that this deployment does not configure.
+    SecretStoreUnknown,
+    /// The URL leads to an address that this deployment does not call.
+    DestinationBlocked,
+    /// `endpoint` would leave the connector's base URL.
+    EndpointOutsideBaseUrl,
+    /// A header that the service sets itself.
+    ForbiddenHeader,
+    /// `operationType` is not among the connector's capabilities.
+    CapabilityNotSupported,
+    /// A value that the contract knows and this version does not serve yet.
+    NotSupported,
+}
+
+impl FaultCode {
+    /// Every code, for the documentation and its tests.
+    pub const ALL: [Self; 15] = [
+        Self::Required,
+        Self::Type,
+        Self::UnknownMember,
+        Self::OutOfRange,
+        Self::InvalidValue,
+        Self::Duplicate,
+        Self::NotAllowed,
+        Self::Immutable,
+        Self::SecretNotFound,
+        Self::SecretStoreUnknown,
+        Self::DestinationBlocked,
+        Self::EndpointOutsideBaseUrl,
+        Self::ForbiddenHeader,
+        Self::CapabilityNotSupported,
+        Self::NotSupported,
+    ];
+
+    /// The code as the contract spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Type => "type",
+            Self::UnknownMember => "unknown-member",
+            Self::OutOfRange => "out-of-range",
+            Self::InvalidValue => "invalid-value",
+            Self::Duplicate => "duplicate",
+            Self::NotAllowed => "not-allowed",
+            Self::Immutable => "immutable",
+            Self::SecretNotFound => "secret-not-found",
+            Self::SecretStoreUnknown => "secret-store-unknown",
+            Self::DestinationBlocked => "destination-blocked",
+            Self::EndpointOutsideBaseUrl => "endpoint-outside-base-url",
+            Self::ForbiddenHeader => "forbidden-header",
+            Self::CapabilityNotSupported => "capability-not-supported",
+            Self::NotSupported => "not-supported",
+        }
+    }
+}
+
+/// One thing wrong with one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// RFC 6901 pointer to the member, `""` for the whole input.
+    pub pointer: String,
+    /// The rule that was broken.
+    pub code: FaultCode,
+    /// What would be right, for a person; never contains the refused value.
+    pub detail: String,
+}
+
+/// What one value's parser says of it; the caller knows the pointer. See [`Faults::check`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The rule that was broken.
+    pub code: FaultCode,
+    /// What would be right.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal with its explanation.
+    pub fn new(code: FaultCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+/// All faults of one input, in the order in which they were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// No faults yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one fault.
+    pub fn push(&mut self, pointer: impl Into<String>, code: FaultCode, detail: impl Into<String>) {
+        self.0.push(Fault { pointer: pointer.into(), code, detail: detail.into() });
+    }
+
+    /// Keeps the value of a successful parse; notes the refusal of a failed one under `pointer`.
+    pub fn check<T>(&mut self, pointer: &str, parsed: Result<T, Refusal>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(refusal) => {
+                self.push(pointer, refusal.code, refusal.detail);
+                None
+            }
+        }
+    }
+
+    /// Passes a present value on; notes `required` for an absent one, unless something is already known to be wrong
+    /// with that member (a number where text belongs is one fault, not two).
+    pub fn require<T>(&mut self, pointer: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() && !self.mentions(pointer) {
+            self.push(pointer, FaultCode::Required, "this member is required");
+        }
+        value
+    }
+
+    /// Whether a fault was noted for exactly this member.
+    #[must_use]
+    pub fn mentions(&self, pointer: &str) -> bool {
+        self.0.iter().any(|fault| fault.pointer == pointer)
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The faults, in the order in which they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.0.iter()
+    }
+
+    /// `Ok(value)` when nothing is wrong.
+    ///
+    /// # Errors
+    /// Itself, when there is a fault.
+    pub fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if self.is_empty() => Ok(value),
+            _ => Err(self),
+        }
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
+    }
+}
+
+impl<'a> IntoIterator for &'a Faults {
+    type Item = &'a Fault;
+    type IntoIter = std::slice::Iter<'a, Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("; ")?;
+            }
+            write!(formatter, "{}: {}", fault.pointer, fault.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// The pointer of `member` inside the value at `parent` (RFC 6901: `~` and `/` are escaped).
+#[must_use]
+pub fn pointer_to(parent: &str, member: impl std::fmt::Display) -> String {
+    let mut pointer = String::from(parent);
+    pointer.push('/');
+    for character in member.to_string().chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => {
+                let _infallible = pointer.write_char(other);
+            }
+        }
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_of_the_wrong_type_is_not_also_reported_missing() {
+        let mut faults = Faults::new();
+        faults.push("/name", FaultCode::Type, "text");
+        let absent: Option<u8> = None;
+        assert!(faults.require("/name", absent).is_none());
+        assert!(faults.require("/connectorType", absent).is_none());
+        let codes: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.code.as_str())).collect();
+        assert_eq!(codes, [("/name", "type"), ("/connectorType", "required")]);
+    }
+
+    #[test]
+    fn pointers_escape_what_rfc_6901_reserves() {
+        assert_eq!(pointer_to("/a", "b/c~d"), "/a/b~1c~0d");
+    }
+}

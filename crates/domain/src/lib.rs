@@ -1,0 +1,20 @@
+//! The nouns of integration connectors and their rules: what a connector is, when a call is tried again, how fields are
+//! mapped, who may do what. Everything here is pure: no I/O, no clock, no chance; the ports of persistence are traits.
+
+pub mod access;
+pub mod api_key;
+pub mod audit;
+pub mod call;
+pub mod connector;
+pub mod correlation;
+pub mod destination;
+pub mod error;
+pub mod failure;
+pub mod fault;
+pub mod id;
+pub mod integration_log;
+pub mod mapping;
+pub mod page;
+pub mod repository;
+pub mod retry;
+pub mod secret_ref;
