@@ -62,6 +62,9 @@ impl FieldMappings {
     pub const MAX_BYTES: usize = 64 * 1024;
     /// Entries in `mappings`.
     pub const MAX_ENTRIES: usize = 500;
+    /// Values (records × entries) that one answer may give: ten megabytes of `{}` would otherwise become a thousand
+    /// times as much. An answer above it is one rejection at 0, so that somebody asks for smaller pages.
+    pub const MAX_VALUES: usize = 2_000_000;
 
     /// `{"mappings": []}`: every record becomes one without fields.
     #[must_use]
@@ -105,7 +108,7 @@ impl FieldMappings {
     #[must_use]
     pub fn apply(&self, body: &Value) -> MappingOutcome {
         let mut outcome = MappingOutcome::default();
-        let records = match self.records.find(body) {
+        let records = match self.records.find(body).and_then(|records| self.bounded(records)) {
             Ok(records) => records,
             Err(reason) => {
                 outcome.rejections.push(Rejection { index: 0, external_id: None, reason });
@@ -120,6 +123,13 @@ impl FieldMappings {
             }
         }
         outcome
+    }
+
+    fn bounded<'a>(&self, records: Vec<&'a Value>) -> Result<Vec<&'a Value>, String> {
+        if records.len().saturating_mul(self.entries.len().max(1)) <= Self::MAX_VALUES {
+            return Ok(records);
+        }
+        Err(format!("Response body has {} records, too many to map at once: ask for smaller pages", records.len()))
     }
 
     /// Maps one record. The id is read first, so that a rejection can name the record.

@@ -428,18 +428,33 @@ fn the_configuration_is_answered_as_given() {
 
 #[test]
 fn a_large_array_and_a_deep_document_are_mapped() {
-    let readings = "0.5,".repeat(2_600_000);
-    let large = parsed(&format!(r#"{{"a":[{readings}0.5]}}"#));
-    let sum = map_one(json!({ "externalField": "a", "transform": "sum" }), &large);
-    assert_eq!(sum.as_deref(), Ok("1300000.5"));
-    let average = map_one(json!({ "externalField": "$..a[*]", "transform": "average" }), &large);
-    assert_eq!(average.as_deref(), Ok("0.5"));
+    // 10 MiB in one array, as one record and as many.
+    let readings = parsed(&format!("[{}0.5]", "12345678.125,".repeat(806_597)));
+    let sum = json!({ "externalField": "$", "internalField": "x", "transform": "sum" });
+    let one_record = json!({ "recordsPath": "$[0:1]", "mappings": [sum] });
+    let outcome = mappings(&one_record).apply(&json!([readings]));
+    assert_eq!(outcome.records[0].data["x"].to_string(), "9957986938591.125");
+
+    let each = json!({ "mappings": [{"externalField": "$", "internalField": "x", "transform": "fte"}] });
+    assert_eq!(mappings(&each).apply(&readings).records.len(), 806_598);
 
     let deep = parsed(&format!(r#"{{"a":{}7{}}}"#, "[".repeat(120), "]".repeat(120)));
     let direct = map_one(json!({ "externalField": "$.a" }), &deep);
     assert_eq!(direct, Ok(deep["a"].to_string()));
     let flat = map_one(json!({ "externalField": "$..[?@ == 7]", "transform": "sum" }), &deep);
     assert_eq!(flat.as_deref(), Ok("7"));
+}
+
+#[test]
+fn an_answer_that_would_become_far_too_much_is_rejected_whole() {
+    let body = Value::Array(vec![json!({}); FieldMappings::MAX_VALUES / 500 + 1]);
+    let entries = |count: usize| -> Vec<Value> {
+        (0..count).map(|index| json!({"externalField": "a", "internalField": format!("f{index}")})).collect()
+    };
+    let reason = "Response body has 4001 records, too many to map at once: ask for smaller pages";
+    let rejected = (Vec::new(), vec![(0, reason.to_owned())]);
+    assert_eq!(ids_and_reasons(&json!({ "mappings": entries(500) }), &body), rejected);
+    assert_eq!(mappings(&json!({ "mappings": entries(2) })).apply(&body).records.len(), 4001);
 }
 
 fn any_number() -> impl Strategy<Value = Value> {
