@@ -183,7 +183,14 @@ mod tests {
         //                       Read Execute Switch Configure Audit
         assert_eq!(
             rows,
-            ["viewer   x....", "operator xxx..", "approver x....", "admin    xxxxx", "auditor  x...x", "service  xx..."]
+            [
+                "viewer   x....",
+                "operator xxx..",
+                "approver x....",
+                "admin    xxxxx",
+                "auditor  x...x",
+                "service  xx..."
+            ]
         );
     }
 }

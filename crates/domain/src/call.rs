@@ -57,9 +57,9 @@ impl CallDraft {
     /// Every fault of every member, those found while reading included.
     pub fn parse(self, connector: &Connector) -> Result<Call, Faults> {
         let mut faults = self.faults;
-        let operation_type = faults.require("/operationType", self.operation_type).and_then(|given| {
-            faults.check("/operationType", operation(&given, connector))
-        });
+        let operation_type = faults
+            .require("/operationType", self.operation_type)
+            .and_then(|given| faults.check("/operationType", operation(&given, connector)));
         let method = match self.method {
             None => operation_type.map(OperationType::default_method),
             Some(given) => faults.check("/method", method(&given)),
@@ -92,8 +92,8 @@ impl CallDraft {
 }
 
 fn operation(given: &str, connector: &Connector) -> Result<OperationType, Refusal> {
-    let operation = OperationType::parse(given)
-        .ok_or_else(|| Refusal::new(FaultCode::InvalidValue, "must be `pull` or `push`"))?;
+    let operation =
+        OperationType::parse(given).ok_or_else(|| Refusal::new(FaultCode::InvalidValue, "must be `pull` or `push`"))?;
     if connector.settings.capabilities.contains(operation.capability()) {
         Ok(operation)
     } else {

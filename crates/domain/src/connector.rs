@@ -216,7 +216,13 @@ impl Connector {
         members
     }
 
-    fn entry(&self, action: Action, before: Option<&Map<String, Value>>, reason: Option<String>, act: &Act) -> AuditEntry {
+    fn entry(
+        &self,
+        action: Action,
+        before: Option<&Map<String, Value>>,
+        reason: Option<String>,
+        act: &Act,
+    ) -> AuditEntry {
         let before = Value::Object(before.cloned().unwrap_or_default());
         AuditEntry {
             at: act.at,

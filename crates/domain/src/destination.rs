@@ -12,10 +12,34 @@ use crate::fault::{FaultCode, Refusal};
 /// The IANA special-purpose ranges and their kin that no call reaches unless the deployment allows it (SE-D-2).
 /// IPv4-mapped addresses (`::ffff:0:0/96`) are judged by the address inside.
 const SPECIAL_PURPOSE: &[&str] = &[
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-    "224.0.0.0/4", "240.0.0.0/4", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32",
-    "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+    "5f00::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
 ];
 
 /// The cloud providers' metadata services, which hand out credentials. Denied whatever the allow-list says.
@@ -191,7 +215,10 @@ mod tests {
     }
 
     fn opening(entries: &[&str]) -> DestinationPolicy {
-        DestinationPolicy::new(true, entries.iter().map(|entry| AllowedDestination::parse(entry).expect("entry")).collect())
+        DestinationPolicy::new(
+            true,
+            entries.iter().map(|entry| AllowedDestination::parse(entry).expect("entry")).collect(),
+        )
     }
 
     #[test]
@@ -241,7 +268,9 @@ mod tests {
     #[test]
     fn metadata_stays_denied_whatever_is_opened() {
         let policy = opening(&["0.0.0.0/0", "::/0", "metadata.google.internal"]);
-        for address in METADATA.iter().copied().chain(["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::"]) {
+        for address in
+            METADATA.iter().copied().chain(["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::"])
+        {
             let address = address.parse().expect("address");
             assert!(policy.judge_address(Some("metadata.google.internal"), address).is_err(), "{address}");
         }

@@ -58,7 +58,13 @@ mod tests {
     fn only_the_canonical_spelling_is_an_id() {
         let text = "01979a2b-7c00-7000-8000-000000000001";
         assert_eq!(ConnectorId::parse(text).map(|id| id.to_string()).as_deref(), Some(text));
-        for other in ["", "x", &text.to_uppercase(), "01979a2b7c0070008000000000000001", "{01979a2b-7c00-7000-8000-000000000001}"] {
+        for other in [
+            "",
+            "x",
+            &text.to_uppercase(),
+            "01979a2b7c0070008000000000000001",
+            "{01979a2b-7c00-7000-8000-000000000001}",
+        ] {
             assert_eq!(ConnectorId::parse(other), None, "{other}");
         }
     }

@@ -275,7 +275,11 @@ mod tests {
             decide(Some(503), &Failure::status(503, Some(Duration::from_secs(seconds))), Delivery::MaybeSent, true)
         };
         assert_eq!(verdict(7), Verdict::RetryAfter(Duration::from_secs(7), WaitReason::RetryAfter));
-        assert_eq!(verdict(2), Verdict::RetryAfter(Duration::from_secs(5), WaitReason::Backoff), "never earlier than the back-off");
+        assert_eq!(
+            verdict(2),
+            Verdict::RetryAfter(Duration::from_secs(5), WaitReason::Backoff),
+            "never earlier than the back-off"
+        );
         assert_eq!(verdict(3_600), Verdict::Stop(ErrorCode::RetryAfterTooLong));
     }
 

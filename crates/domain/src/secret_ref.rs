@@ -119,8 +119,25 @@ mod tests {
         let long_name = format!("s:{}", "a".repeat(128));
         let long_store = format!("{}:a", "a".repeat(33));
         for text in [
-            "", "hunter2", ":a", "s:", "1s:a", "s:../etc/passwd", "s:a//b", "s:a/", "s:/a", "s:-a", "s:a#", "s:a@", "s:a#b c",
-            "s:a b", "s:ä", "s:a#f@v@w", "s:a\n", &long_name, &long_store,
+            "",
+            "hunter2",
+            ":a",
+            "s:",
+            "1s:a",
+            "s:../etc/passwd",
+            "s:a//b",
+            "s:a/",
+            "s:/a",
+            "s:-a",
+            "s:a#",
+            "s:a@",
+            "s:a#b c",
+            "s:a b",
+            "s:ä",
+            "s:a#f@v@w",
+            "s:a\n",
+            &long_name,
+            &long_store,
         ] {
             assert!(SecretRef::parse(text).is_err(), "{text:?}");
         }

@@ -108,7 +108,11 @@ impl Authentication {
                 sound.then_some(Self::Bearer { secret })
             }
             "OAuth2" => {
-                faults.push(KIND, FaultCode::NotSupported, "`OAuth2` is not served by this version; use `ApiKey`, `Basic`, `Bearer` or `None`");
+                faults.push(
+                    KIND,
+                    FaultCode::NotSupported,
+                    "`OAuth2` is not served by this version; use `ApiKey`, `Basic`, `Bearer` or `None`",
+                );
                 None
             }
             _ => {
@@ -132,7 +136,11 @@ fn object(settings: Option<&Value>, faults: &mut Faults) -> Option<Map<String, V
 
 fn no_settings(settings: &Map<String, Value>, faults: &mut Faults) -> bool {
     for name in settings.keys() {
-        faults.push(pointer_to(SETTINGS, name), FaultCode::UnknownMember, "this authentication type has no such setting");
+        faults.push(
+            pointer_to(SETTINGS, name),
+            FaultCode::UnknownMember,
+            "this authentication type has no such setting",
+        );
     }
     settings.is_empty()
 }

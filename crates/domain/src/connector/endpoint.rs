@@ -27,12 +27,15 @@ impl BaseUrl {
         if given.chars().any(|character| character.is_whitespace() || character.is_control() || character == '\\') {
             return Err(invalid("must not contain white space, control characters or backslashes"));
         }
-        let url = Url::parse(given)
-            .map_err(|_| invalid("must be an absolute URL such as `https://api.example.com/v1`"))?;
+        let url =
+            Url::parse(given).map_err(|_| invalid("must be an absolute URL such as `https://api.example.com/v1`"))?;
         if !matches!(url.scheme(), "https" | "http") || !has_authority(given) {
             return Err(invalid("must be an absolute `https` URL such as `https://api.example.com/v1`"));
         }
-        if !url.username().is_empty() || url.password().is_some() || given.contains('@') && authority(given).contains('@') {
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || given.contains('@') && authority(given).contains('@')
+        {
             return Err(invalid("must not contain a user name or password; use `authenticationSecretRef`"));
         }
         if given.contains(['?', '#']) {

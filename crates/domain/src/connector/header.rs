@@ -4,9 +4,24 @@ use crate::fault::{FaultCode, Refusal};
 
 /// Headers that neither a call nor a connector's settings may set: they frame the message, or identify the request.
 const RESERVED: &[&str] = &[
-    "accept-encoding", "connection", "content-length", "expect", "forwarded", "host", "keep-alive", "proxy-authenticate",
-    "proxy-authorization", "proxy-connection", "te", "traceparent", "tracestate", "trailer", "transfer-encoding",
-    "upgrade", "via", "x-correlation-id",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-correlation-id",
 ];
 
 /// Whether the service alone sets this header.
@@ -23,7 +38,10 @@ pub fn parse_name(name: &str) -> Result<String, Refusal> {
     let token = (1..=100).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     if !token {
-        return Err(Refusal::new(FaultCode::InvalidValue, "must be a header name of 1 to 100 characters (RFC 9110 token)"));
+        return Err(Refusal::new(
+            FaultCode::InvalidValue,
+            "must be a header name of 1 to 100 characters (RFC 9110 token)",
+        ));
     }
     if is_reserved(name) {
         return Err(Refusal::new(FaultCode::ForbiddenHeader, "this header is set by the service alone"));
@@ -42,6 +60,9 @@ pub fn parse_value(value: &str) -> Result<String, Refusal> {
     if fits {
         Ok(value.to_owned())
     } else {
-        Err(Refusal::new(FaultCode::InvalidValue, "must be at most 4096 characters of printable ASCII without space around it"))
+        Err(Refusal::new(
+            FaultCode::InvalidValue,
+            "must be at most 4096 characters of printable ASCII without space around it",
+        ))
     }
 }

@@ -192,7 +192,8 @@ fn required<T>(
 }
 
 fn jitter(given: Option<&str>) -> Result<RetryJitter, Refusal> {
-    given.map_or(Some(RetryJitter::Full), RetryJitter::parse)
+    given
+        .map_or(Some(RetryJitter::Full), RetryJitter::parse)
         .ok_or_else(|| Refusal::new(FaultCode::InvalidValue, "must be `Full` or `None`"))
 }
 
@@ -241,7 +242,8 @@ impl ConnectorSettings {
             Authentication::ApiKey { placement: ApiKeyPlacement::Header(header), .. } => Some(header.as_str()),
             _ => None,
         };
-        let own = ["authorization", "cookie"].into_iter().chain(key_header).chain(self.idempotency_key_header.as_deref());
+        let own =
+            ["authorization", "cookie"].into_iter().chain(key_header).chain(self.idempotency_key_header.as_deref());
         own.into_iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 
@@ -328,15 +330,22 @@ mod tests {
         assert_eq!(
             pointers,
             [
-                "/authenticationSecretRef", "/capabilities/1", "/connectorType", "/deadlineSeconds", "/endpointBaseUrl",
-                "/maxRetryAttempts", "/name", "/retryDelaySeconds"
+                "/authenticationSecretRef",
+                "/capabilities/1",
+                "/connectorType",
+                "/deadlineSeconds",
+                "/endpointBaseUrl",
+                "/maxRetryAttempts",
+                "/name",
+                "/retryDelaySeconds"
             ]
         );
     }
 
     #[test]
     fn numbers_are_whole_where_the_contract_says_so() {
-        for (given, sound) in [("10", true), ("10.0", true), ("1e1", true), ("2.5", false), ("11", false), ("-0", true)] {
+        for (given, sound) in [("10", true), ("10.0", true), ("1e1", true), ("2.5", false), ("11", false), ("-0", true)]
+        {
             let parsed = ConnectorDraft { max_retry_attempts: number(given), ..draft() }.parse();
             assert_eq!(parsed.is_ok(), sound, "{given}");
         }

@@ -1,0 +1,59 @@
+//! The one error of all use cases. What a caller may know is in the variants; causes are for the log.
+
+use domain::error::StorageError;
+use domain::fault::Faults;
+
+/// Why a use case did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connector of that id exists for the caller.
+    #[error("the connector does not exist")]
+    ConnectorNotFound,
+    /// No log of that id exists for the caller.
+    #[error("the log does not exist")]
+    LogNotFound,
+    /// The input is well-formed and invalid.
+    #[error("the input is invalid: {0}")]
+    Invalid(Faults),
+    /// Another connector has the name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// Only a disabled connector can be deleted.
+    #[error("the connector is enabled")]
+    ConnectorEnabled,
+    /// The connector's version is not the one that the caller expects.
+    #[error("the connector has version {current}")]
+    VersionMismatch {
+        /// The version it has.
+        current: i64,
+    },
+    /// No current API key has the name.
+    #[error("no current API key has that name")]
+    KeyNotFound,
+    /// The store of connectors could not be reached; nothing was changed.
+    #[error("the store is unavailable")]
+    StoreUnavailable(#[source] StorageError),
+    /// The secret store could not be reached; nothing was changed.
+    #[error("the secret store is unavailable: {0}")]
+    SecretStoreUnavailable(String),
+    /// This service failed.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NameTaken => Self::NameTaken,
+            StorageError::Unavailable(_) => Self::StoreUnavailable(error),
+            // A unit of work holds its row, so that a stale one within it is a fault of ours.
+            StorageError::Stale | StorageError::Failed { .. } => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        Self::Invalid(faults)
+    }
+}

@@ -1,0 +1,145 @@
+//! What an upstream answered, read and redacted. Nothing unredacted leaves this module.
+
+use domain::failure::{ErrorCode, Failure};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::payload;
+use crate::ports::UpstreamResponse;
+use crate::redaction::Redactor;
+
+/// How much of an upstream's own explanation is kept with a failure, in characters.
+const EXPLANATION: usize = 1_000;
+
+/// An upstream's answer as the caller gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnsweredResponse {
+    /// The status.
+    pub status_code: u16,
+    /// The headers, names in lower case; several values are joined with `, `.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: AnsweredBody,
+    /// The size of the body after decompression, before redaction.
+    pub body_bytes: usize,
+    /// The SHA-256 of the same bytes.
+    pub body_sha256: [u8; 32],
+}
+
+/// A body by what it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnsweredBody {
+    /// There was none.
+    Empty,
+    /// JSON.
+    Json(Value),
+    /// Text in UTF-8.
+    Text(String),
+    /// Anything else; only its size and digest are told.
+    Binary,
+}
+
+/// An answer, and what is wrong with it.
+pub(super) struct Answer {
+    response: AnsweredResponse,
+    malformed: Option<String>,
+}
+
+impl Answer {
+    pub(super) fn read(response: &UpstreamResponse, redactor: &Redactor) -> Self {
+        let body_bytes = response.body.len();
+        let body_sha256 = Sha256::digest(&response.body).into();
+        let (body, malformed) = read_body(response, redactor);
+        let headers = joined(&response.headers)
+            .into_iter()
+            .map(|(name, value)| {
+                let value = payload::storable(&redactor.named(&name, &value));
+                (redactor.text(&name), value)
+            })
+            .collect();
+        let response = AnsweredResponse { status_code: response.status, headers, body, body_bytes, body_sha256 };
+        Self { response, malformed }
+    }
+
+    /// The failure of an answer whose status is a success and whose body is not what it says.
+    pub(super) fn fault(&self) -> Option<Failure> {
+        self.malformed.as_ref().map(|cause| malformed("the answer says that it is JSON and is not").with_details(cause))
+    }
+
+    /// Adds the upstream's own explanation to a failure, so that people learn why.
+    pub(super) fn explain(&self, failure: Failure) -> Failure {
+        if failure.details.is_some() {
+            return failure;
+        }
+        let explanation = match &self.response.body {
+            AnsweredBody::Json(value) => value.to_string(),
+            AnsweredBody::Text(text) => text.clone(),
+            AnsweredBody::Empty | AnsweredBody::Binary => return failure,
+        };
+        let start: String = explanation.trim().chars().take(EXPLANATION).collect();
+        if start.is_empty() { failure } else { failure.with_details(payload::storable(&start)) }
+    }
+
+    /// The JSON that a mapping is applied to; `None` where there is nothing to map.
+    pub(super) fn records(&self) -> Result<Option<&Value>, Failure> {
+        match &self.response.body {
+            AnsweredBody::Json(value) => Ok(Some(value)),
+            AnsweredBody::Empty if self.response.status_code == 204 => Ok(None),
+            _ => Err(malformed("the mapping needs JSON, and the answer is not JSON")),
+        }
+    }
+
+    pub(super) fn payload(&self) -> Value {
+        payload::response(&self.response)
+    }
+
+    pub(super) fn into_response(self) -> AnsweredResponse {
+        self.response
+    }
+}
+
+fn malformed(message: &str) -> Failure {
+    Failure::new(ErrorCode::MalformedResponse, message)
+}
+
+fn read_body(response: &UpstreamResponse, redactor: &Redactor) -> (AnsweredBody, Option<String>) {
+    if response.body.is_empty() {
+        return (AnsweredBody::Empty, None);
+    }
+    let media_type = media_type(response);
+    let says_json = media_type.as_deref().is_some_and(|media_type| {
+        media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
+    });
+    let mut malformed = None;
+    if says_json || media_type.is_none() {
+        match serde_json::from_slice::<Value>(&response.body) {
+            Ok(value) => return (AnsweredBody::Json(redactor.json(value)), None),
+            Err(error) if says_json => malformed = Some(error.to_string()),
+            Err(_) => {}
+        }
+    }
+    let body = match std::str::from_utf8(&response.body) {
+        Ok(text) => AnsweredBody::Text(redactor.text(text)),
+        Err(_) => AnsweredBody::Binary,
+    };
+    (body, malformed)
+}
+
+fn media_type(response: &UpstreamResponse) -> Option<String> {
+    let (_, value) = response.headers.iter().find(|(name, _)| name == "content-type")?;
+    value.split(';').next().map(|media_type| media_type.trim().to_ascii_lowercase())
+}
+
+fn joined(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let mut joined: Vec<(String, String)> = Vec::new();
+    for (name, value) in headers {
+        match joined.iter_mut().find(|(known, _)| known == name) {
+            Some((_, values)) => {
+                values.push_str(", ");
+                values.push_str(value);
+            }
+            None => joined.push((name.clone(), value.clone())),
+        }
+    }
+    joined
+}

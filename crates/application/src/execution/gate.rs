@@ -1,0 +1,132 @@
+//! What the service asks before and learns after every attempt of a call (RT-10, RT-11).
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use domain::failure::{ErrorCode, Failure};
+use domain::id::{ConnectorId, LogId};
+use domain::integration_log::{Attempt, CallIntent};
+use domain::repository::Storage;
+use tokio_util::sync::CancellationToken;
+
+use super::{Causes, IntegrationExecutionService, payload};
+use crate::ports::AttemptGate;
+use crate::redaction::Redactor;
+
+/// The gate of one call.
+pub(super) struct CallGate<'a> {
+    storage: &'a dyn Storage,
+    shutdown: &'a CancellationToken,
+    connector: ConnectorId,
+    call: LogId,
+    redactor: OnceLock<Arc<Redactor>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    started: u32,
+    unsaved: Option<Attempt>,
+}
+
+impl<'a> CallGate<'a> {
+    pub(super) fn new(service: &'a IntegrationExecutionService, intent: &CallIntent) -> Self {
+        Self {
+            storage: service.storage.as_ref(),
+            shutdown: &service.shutdown,
+            connector: intent.connector_id,
+            call: intent.id,
+            redactor: OnceLock::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// From now on the texts of attempts are redacted with `redactor`.
+    pub(super) fn redact_with(&self, redactor: Arc<Redactor>) {
+        self.redactor.get_or_init(|| redactor);
+    }
+
+    /// How many attempts were let go.
+    pub(super) fn started(&self) -> u32 {
+        self.state().started
+    }
+
+    /// The attempt that is to be written with the outcome.
+    pub(super) fn take_unsaved(&self) -> Option<Attempt> {
+        self.state().unsaved.take()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn redacted(&self, attempt: Attempt) -> Attempt {
+        let clean = |text: String| match self.redactor.get() {
+            Some(redactor) => payload::storable(&redactor.text(&text)),
+            None => payload::storable(&text),
+        };
+        Attempt { error: attempt.error.map(|(code, message)| (code, clean(message))), ..attempt }
+    }
+}
+
+#[async_trait]
+impl AttemptGate for CallGate<'_> {
+    async fn before(&self, number: u32) -> Result<(), Failure> {
+        if self.shutdown.is_cancelled() {
+            return Err(shutting_down());
+        }
+        // The write of the intent has asked already, for the first attempt.
+        if number > 1 {
+            match self.storage.is_enabled(self.connector).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let message = "the connector was disabled or deleted; no further attempt was made";
+                    return Err(Failure::new(ErrorCode::ConnectorDisabled, message));
+                }
+                Err(error) => {
+                    tracing::error!(error = %Causes(&error), "cannot ask whether the connector is still enabled");
+                    return Err(store_away());
+                }
+            }
+        }
+        self.state().started = number;
+        Ok(())
+    }
+
+    async fn after(&self, attempt: Attempt, retrying: bool) -> Result<(), Failure> {
+        let attempt = self.redacted(attempt);
+        tracing::debug!(
+            number = attempt.number,
+            http_status = attempt.http_status_code,
+            error_code = attempt.error.as_ref().map(|(code, _)| code.as_str()),
+            retrying,
+            "attempt ended"
+        );
+        if !retrying {
+            self.state().unsaved = Some(attempt);
+            return Ok(());
+        }
+        match self.storage.record_attempt(self.call, &attempt).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::error!(error = %Causes(&error), "cannot write the attempt");
+                self.state().unsaved = Some(attempt);
+                Err(store_away())
+            }
+        }
+    }
+
+    async fn interrupted(&self) -> Failure {
+        self.shutdown.cancelled().await;
+        shutting_down()
+    }
+}
+
+fn shutting_down() -> Failure {
+    Failure::new(ErrorCode::Cancelled, "the service is shutting down; no further attempt was made")
+}
+
+fn store_away() -> Failure {
+    let message = "the service could not reach its store; no further attempt was made";
+    Failure { retryable: true, ..Failure::new(ErrorCode::InternalError, message) }
+}

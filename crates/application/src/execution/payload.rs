@@ -1,0 +1,84 @@
+//! What is kept of a request and its answer for the page of a log: redacted, bounded, and free of what a store cannot
+//! hold.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::{AnsweredBody, AnsweredResponse};
+use crate::ports::{CallPlan, Credential};
+use crate::redaction::{REDACTED, Redactor};
+
+/// How much of a body is kept, in bytes.
+const KEPT: usize = 16 * 1024;
+
+/// The request, as it is kept: `url`, `headers`, `body`, `bodyBytes`, `bodyTruncated`.
+pub(super) fn request(plan: &CallPlan, redactor: &Redactor) -> Value {
+    let mut headers: Map<String, Value> = plan
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), Value::String(redactor.named(name, value))))
+        .collect();
+    headers.insert("x-correlation-id".to_owned(), json!(plan.correlation_id.as_str()));
+    if let Some((name, key)) = &plan.idempotency_key {
+        headers.insert(name.to_ascii_lowercase(), json!(key));
+    }
+    let mut url = redactor.url(&plan.url);
+    match &plan.credential {
+        Credential::None => {}
+        Credential::Header(name, _) => {
+            headers.insert(name.to_ascii_lowercase(), json!(REDACTED));
+        }
+        Credential::Query(name, _) => {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            let _infallible = write!(url, "{separator}{name}={REDACTED}");
+        }
+    }
+    let body = plan.body.as_deref().map(|body| clean_json(body, redactor));
+    let kept = body.as_deref().map(keep);
+    json!({
+        "url": storable(&url),
+        "headers": headers,
+        "body": kept.map(|(text, _)| storable(text)),
+        "bodyBytes": plan.body.as_ref().map_or(0, Vec::len),
+        "bodyTruncated": kept.is_some_and(|(_, truncated)| truncated),
+    })
+}
+
+/// The answer, as it is kept: `statusCode`, `headers`, `body`, `bodyBytes`, `bodySha256`, `bodyTruncated`.
+pub(super) fn response(answer: &AnsweredResponse) -> Value {
+    let body = match &answer.body {
+        AnsweredBody::Empty | AnsweredBody::Binary => None,
+        AnsweredBody::Json(value) => Some(value.to_string()),
+        AnsweredBody::Text(text) => Some(text.clone()),
+    };
+    let kept = body.as_deref().map(keep);
+    let headers: Map<String, Value> = answer.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    json!({
+        "statusCode": answer.status_code,
+        "headers": headers,
+        "body": kept.map(|(text, _)| storable(text)),
+        "bodyBytes": answer.body_bytes,
+        "bodySha256": hex::encode(answer.body_sha256),
+        "bodyTruncated": kept.is_some_and(|(_, truncated)| truncated),
+    })
+}
+
+/// Text that every store can hold: PostgreSQL has no NUL.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn clean_json(body: &[u8], redactor: &Redactor) -> String {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value) => redactor.json(value).to_string(),
+        Err(_) => redactor.text(&String::from_utf8_lossy(body)),
+    }
+}
+
+fn keep(text: &str) -> (&str, bool) {
+    if text.len() <= KEPT {
+        return (text, false);
+    }
+    (&text[..text.floor_char_boundary(KEPT)], true)
+}

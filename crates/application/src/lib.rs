@@ -1,0 +1,13 @@
+//! The use cases of the connector service, and the ports they need beside persistence. No framework, no protocol, no
+//! database: what is here would serve a command line as well as HTTP.
+
+pub mod api_key;
+pub mod audit;
+pub mod connector;
+pub mod context;
+pub mod error;
+pub mod execution;
+pub mod health;
+pub mod integration_log;
+pub mod ports;
+pub mod redaction;

@@ -1,0 +1,158 @@
+//! The ports that are not persistence: time, chance, secrets, and the execution of calls.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use domain::correlation::{CorrelationId, TraceContext, TraceId};
+use domain::failure::Failure;
+use domain::integration_log::{Attempt, HttpMethod};
+use domain::retry::RetryPolicy;
+use domain::secret_ref::SecretRef;
+use secrecy::SecretString;
+use tokio::time::Instant;
+use url::Url;
+use uuid::Uuid;
+
+/// Wall-clock time. Durations are measured with [`Instant`], which does not jump.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC with microseconds: what every store keeps.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// Everything that is minted.
+pub trait Ids: Send + Sync {
+    /// A `UUIDv7`.
+    fn uuid(&self) -> Uuid;
+    /// A random W3C trace id.
+    fn trace_id(&self) -> TraceId;
+    /// A random W3C parent id.
+    fn parent_id(&self) -> NonZeroU64;
+    /// 256 random bits from the operating system, for an API key.
+    fn key_material(&self) -> [u8; 32];
+}
+
+/// Why a secret could not be had. The texts never contain a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// No store of that name is configured.
+    #[error("no secret store of that name is configured; configured are: {}", configured.join(", "))]
+    UnknownStore {
+        /// The names that are.
+        configured: Vec<String>,
+    },
+    /// The store does not have it, or has it in a form that the reference does not fit.
+    #[error("{0}")]
+    NotFound(String),
+    /// The store could not be reached or failed.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Looks secrets up by reference.
+#[async_trait]
+pub trait SecretStore: Send + Sync {
+    /// The current value.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    async fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError>;
+}
+
+/// What proves the connector to its upstream, ready to send.
+#[derive(Debug)]
+pub enum Credential {
+    /// Nothing.
+    None,
+    /// A request header with a secret value.
+    Header(String, SecretString),
+    /// A query parameter with a secret value.
+    Query(String, SecretString),
+}
+
+/// Everything that the attempts of one call have in common.
+#[derive(Debug)]
+pub struct CallPlan {
+    /// The method.
+    pub method: HttpMethod,
+    /// The URL with its query, without credentials.
+    pub url: Url,
+    /// The call's own headers.
+    pub headers: Vec<(String, String)>,
+    /// The body as it goes out, JSON.
+    pub body: Option<Vec<u8>>,
+    /// The proof.
+    pub credential: Credential,
+    /// The header and the key that make a repetition harmless, where the upstream honours one; the same for all
+    /// attempts of the call, another for every call.
+    pub idempotency_key: Option<(String, String)>,
+    /// Sent as `X-Correlation-ID`.
+    pub correlation_id: CorrelationId,
+    /// Sent as `traceparent` (with a parent id of its own per attempt) and `tracestate`.
+    pub trace: TraceContext,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The longest time for one attempt.
+    pub attempt_timeout: Duration,
+    /// The end of the call, whatever it is doing.
+    pub deadline: Instant,
+}
+
+impl CallPlan {
+    /// Whether the request may arrive twice (RT-5).
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        self.method.is_idempotent() || self.idempotency_key.is_some()
+    }
+}
+
+/// What the upstream answered, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamResponse {
+    /// The status.
+    pub status: u16,
+    /// The headers in order, names in lower case; a value that is not text is shown lossily.
+    pub headers: Vec<(String, String)>,
+    /// The body after decompression.
+    pub body: Vec<u8>,
+}
+
+/// How the attempts of a call ended. Not redacted: the service redacts before anything leaves it.
+#[derive(Debug)]
+pub struct CallReport {
+    /// The last answer that came whole, whatever its status.
+    pub response: Option<UpstreamResponse>,
+    /// Why the call is no success; `None` for a success.
+    pub failure: Option<Failure>,
+    /// Requests started.
+    pub attempts: u32,
+}
+
+/// Runs the attempts of a call with back-off between them. It sends what the plan says and nothing else: no redirects,
+/// no proxies, no retries of its own.
+#[async_trait]
+pub trait CallExecutor: Send + Sync {
+    /// Runs the call to its end, asking `gate` before and telling it after every attempt.
+    async fn run(&self, plan: &CallPlan, gate: &dyn AttemptGate) -> CallReport;
+}
+
+/// What the service wants to know and decide about each attempt (RT-10, RT-11).
+#[async_trait]
+pub trait AttemptGate: Send + Sync {
+    /// Asked right before attempt `number` (from 1).
+    ///
+    /// # Errors
+    /// Why the call ends here, without this attempt.
+    async fn before(&self, number: u32) -> Result<(), Failure>;
+
+    /// Told right after an attempt. With `retrying` another one is planned after a wait, and the attempt is durable
+    /// when this returns.
+    ///
+    /// # Errors
+    /// Why the call ends here, without the wait.
+    async fn after(&self, attempt: Attempt, retrying: bool) -> Result<(), Failure>;
+
+    /// Returns when waiting has become pointless, with the reason; otherwise never.
+    async fn interrupted(&self) -> Failure;
+}
