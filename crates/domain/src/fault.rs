@@ -144,10 +144,13 @@ impl Faults {
         value
     }
 
-    /// Whether a fault was noted for exactly this member.
+    /// Whether a fault was noted for this member or something inside it.
     #[must_use]
     pub fn mentions(&self, pointer: &str) -> bool {
-        self.0.iter().any(|fault| fault.pointer == pointer)
+        let within = |fault: &Fault| {
+            fault.pointer.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.iter().any(within)
     }
 
     /// Whether nothing is wrong.

@@ -1,0 +1,4 @@
+//! The audit trail over HTTP.
+
+pub(crate) mod controller;
+mod dto;

@@ -1,0 +1,4 @@
+//! Connectors over HTTP.
+
+pub(crate) mod controller;
+mod dto;

@@ -1,0 +1,4 @@
+//! Executing calls over HTTP.
+
+pub(crate) mod controller;
+mod dto;

@@ -1,0 +1,46 @@
+//! The operation that calls an upstream.
+
+use axum::extract::{Path, State};
+use axum::http::HeaderName;
+use axum::response::{IntoResponse, Response};
+
+use super::dto::{ExecuteRequest, ExecutionDto, draft};
+use crate::answer;
+use crate::body::JsonBody;
+use crate::connectors::controller::connector_id;
+use crate::context::Caller;
+use crate::members::Members;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::state::ApiState;
+
+const INTEGRATION_STATUS: HeaderName = HeaderName::from_static("x-integration-status");
+
+/// Execute a call
+///
+/// Answers 200 whenever the call was taken on: the outcome is in `log.status` and in the header
+/// `X-Integration-Status`. A disabled connector gives `Skipped`, without an outbound call.
+#[utoipa::path(
+    post,
+    path = "/api/v1/connectors/{id}/execute",
+    operation_id = "executeCall",
+    tag = "Execution",
+    params(("id" = String, Path, description = "The connector's id")),
+    request_body = ExecuteRequest,
+    responses((status = 200, description = "The call was taken on; see its outcome", body = ExecutionDto,
+        headers(("X-Integration-Status" = String, description = "`Success`, `Failed` or `Skipped`"))))
+)]
+pub(crate) async fn execute(
+    State(state): State<ApiState>,
+    Caller(context): Caller,
+    Path(id): Path<String>,
+    query: Query,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id = connector_id(&id)?;
+    query.finish()?;
+    let draft = draft(Members::of(body)?);
+    let execution = state.services.execution.execute(&context, id, draft).await?;
+    let status = execution.log.status().as_str();
+    Ok(([(INTEGRATION_STATUS, status)], answer::ok(&ExecutionDto::from(execution))).into_response())
+}

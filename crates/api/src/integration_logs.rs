@@ -1,0 +1,4 @@
+//! Integration logs over HTTP.
+
+pub(crate) mod controller;
+pub(crate) mod dto;

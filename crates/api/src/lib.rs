@@ -1,0 +1,28 @@
+//! The HTTP contract: controllers and their DTOs, problems, correlation, access. Domain entities never leave through
+//! here, they are converted once on the way in and once on the way out.
+
+mod access;
+mod answer;
+mod audit;
+mod body;
+mod connectors;
+mod context;
+mod correlation;
+mod docs;
+mod execution;
+mod integration_logs;
+mod list;
+mod members;
+mod openapi;
+mod operational;
+mod precondition;
+mod problem;
+mod query;
+mod router;
+mod security_headers;
+mod state;
+
+pub use self::openapi::openapi_json;
+pub use self::problem::ProblemCode;
+pub use self::router::app;
+pub use self::state::{AuthenticationMode, Options, Services};

@@ -1,0 +1,117 @@
+//! Reading the members of a request object one by one, so that every fault is found and none hides another.
+
+use domain::fault::{FaultCode, Faults, pointer_to};
+use serde_json::{Map, Number, Value};
+
+use crate::problem::Problem;
+
+/// The members of an object that have not been read yet, and the faults of those that have.
+pub(crate) struct Members {
+    object: Map<String, Value>,
+    faults: Faults,
+}
+
+impl Members {
+    /// The members of the body.
+    pub(crate) fn of(body: Value) -> Result<Self, Problem> {
+        if let Value::Object(object) = body {
+            return Ok(Self { object, faults: Faults::new() });
+        }
+        let mut faults = Faults::new();
+        faults.push("", FaultCode::Type, "the body must be an object");
+        Err(Problem::invalid(&faults))
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        match self.object.remove(name)? {
+            Value::String(text) => Some(text),
+            _ => self.mistyped(name, "must be a string"),
+        }
+    }
+
+    /// Text, or null where the member has none.
+    pub(crate) fn nullable_text(&mut self, name: &str) -> Option<String> {
+        match self.object.remove(name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            _ => self.mistyped(name, "must be a string or null"),
+        }
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Option<Number> {
+        match self.object.remove(name)? {
+            Value::Number(number) => Some(number),
+            _ => self.mistyped(name, "must be a number"),
+        }
+    }
+
+    pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
+        match self.object.remove(name)? {
+            Value::Bool(value) => Some(value),
+            _ => self.mistyped(name, "must be true or false"),
+        }
+    }
+
+    pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let Value::Array(elements) = self.object.remove(name)? else {
+            return self.mistyped(name, "must be an array of strings");
+        };
+        let count = elements.len();
+        let mut texts = Vec::with_capacity(count);
+        for (index, element) in elements.into_iter().enumerate() {
+            if let Value::String(text) = element {
+                texts.push(text);
+            } else {
+                let pointer = pointer_to(&pointer_to("", name), index);
+                self.faults.push(pointer, FaultCode::Type, "must be a string");
+            }
+        }
+        (texts.len() == count).then_some(texts)
+    }
+
+    /// An object of scalars, as text: `{"page": 1}` is `page=1`.
+    pub(crate) fn scalars(&mut self, name: &str) -> Vec<(String, String)> {
+        match self.object.remove(name) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Object(members)) => members
+                .into_iter()
+                .filter_map(|(member, value)| match value {
+                    Value::String(text) => Some((member, text)),
+                    Value::Number(number) => Some((member, number.to_string())),
+                    Value::Bool(value) => Some((member, value.to_string())),
+                    _ => {
+                        let pointer = pointer_to(&pointer_to("", name), member);
+                        self.faults.push(pointer, FaultCode::Type, "must be a string, a number or a boolean");
+                        None
+                    }
+                })
+                .collect(),
+            Some(_) => self.mistyped::<Vec<_>>(name, "must be an object").unwrap_or_default(),
+        }
+    }
+
+    /// Any JSON.
+    pub(crate) fn any(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name)
+    }
+
+    /// Members that only answers carry: accepted, so that what was read can be sent back.
+    pub(crate) fn ignore(&mut self, names: &[&str]) {
+        for name in names {
+            self.object.remove(*name);
+        }
+    }
+
+    /// All faults; what was not read is not known.
+    pub(crate) fn finish(mut self) -> Faults {
+        for name in self.object.keys() {
+            self.faults.push(pointer_to("", name), FaultCode::UnknownMember, "the operation does not know this member");
+        }
+        self.faults
+    }
+
+    fn mistyped<T>(&mut self, name: &str, detail: &str) -> Option<T> {
+        self.faults.push(pointer_to("", name), FaultCode::Type, detail);
+        None
+    }
+}

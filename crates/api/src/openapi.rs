@@ -1,0 +1,123 @@
+//! The OpenAPI 3.1 document: what the handlers say of themselves, and what holds for all of them.
+
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use crate::problem::ProblemDetails;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Integration Connector Framework",
+        description = "Connects ESG Report Studio to the HR, ERP, finance and utility systems that ESG data comes from.",
+        license(name = "MIT", identifier = "MIT"),
+    ),
+    components(schemas(ProblemDetails)),
+    tags(
+        (name = "Connectors", description = "Configured ways to external systems"),
+        (name = "Execution", description = "Calls through connectors"),
+        (name = "Integration logs", description = "What calls did"),
+        (name = "Audit", description = "Who changed what"),
+        (name = "Operational", description = "Probes and documentation"),
+    )
+)]
+pub(crate) struct Document;
+
+/// The document that this version serves, pretty-printed, ending in a newline.
+#[must_use]
+pub fn openapi_json() -> String {
+    let (_, document) = crate::router::routes().split_for_parts();
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    complete(&mut document);
+    format!("{document:#}\n")
+}
+
+/// Adds what every operation has in common.
+fn complete(document: &mut Value) {
+    document["components"]["securitySchemes"] = json!({
+        "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key; not needed with `auth.mode = \"none\"`" }
+    });
+    document["components"]["headers"] = json!({
+        "X-Correlation-ID": {
+            "description": "The id under which the service's log has the request",
+            "required": true,
+            "schema": { "type": "string" }
+        }
+    });
+    document["security"] = json!([{ "apiKey": [] }]);
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, operations) in paths {
+        let Some(operations) = operations.as_object_mut() else { continue };
+        for (method, operation) in operations {
+            complete_operation(path, method, operation);
+        }
+    }
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    if let Some(parameters) = operation.as_object_mut().map(|members| members.entry("parameters").or_insert(json!([])))
+        && let Some(parameters) = parameters.as_array_mut()
+    {
+        parameters.push(json!({
+            "name": "X-Correlation-ID",
+            "in": "header",
+            "description": "Yours to choose; another one is made where it is absent or not of this form",
+            "required": false,
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:~-]{1,128}$" }
+        }));
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (status, description) in common_problems(path, method) {
+        responses.entry(status).or_insert_with(|| json!({ "description": description }));
+    }
+    for (status, response) in responses {
+        complete_response(status, response);
+    }
+}
+
+/// What can happen to every operation of this kind.
+fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)> {
+    let mut problems = vec![("500", "`internal-error`")];
+    if path.contains('{') && path != "/api/v1/connectors/logs/by-correlation/{correlationId}" {
+        problems.push(("404", "`connector-not-found`, `log-not-found` or `not-found`"));
+    }
+    if path.starts_with("/api/") {
+        problems.extend([
+            ("401", "`unauthenticated`"),
+            ("403", "`forbidden`"),
+            ("422", "`validation-failed` or a more telling code; `errors` names every fault"),
+            ("503", "`store-unavailable` or `secret-store-unavailable`"),
+        ]);
+        if matches!(method, "post" | "put") {
+            problems.extend([
+                ("400", "`malformed-json` or `malformed-request`"),
+                ("408", "`request-timeout`"),
+                ("413", "`payload-too-large`"),
+                ("415", "`unsupported-media-type`"),
+            ]);
+        }
+    }
+    if path == "/readyz" {
+        problems.push(("422", "`unknown-member`: the only query parameter is `verbose`"));
+    }
+    problems
+}
+
+fn complete_response(status: &str, response: &mut Value) {
+    let Some(response) = response.as_object_mut() else { return };
+    let headers = response.entry("headers").or_insert_with(|| json!({}));
+    headers["X-Correlation-ID"] = json!({ "$ref": "#/components/headers/X-Correlation-ID" });
+    if status == "401" {
+        headers["WWW-Authenticate"] = json!({ "schema": { "type": "string" }, "description": "RFC 6750" });
+    }
+    if status == "503" {
+        headers["Retry-After"] = json!({ "schema": { "type": "integer" }, "description": "Seconds" });
+    }
+    if status.starts_with('4') || status.starts_with('5') {
+        let problem: Map<String, Value> = Map::from_iter([(
+            "application/problem+json".to_owned(),
+            json!({ "schema": { "$ref": "#/components/schemas/Problem" } }),
+        )]);
+        response.insert("content".to_owned(), Value::Object(problem));
+    }
+}

@@ -1,0 +1,138 @@
+//! Everything that is not a success, as RFC 9457 problem details. A handler names the problem; the correlation id and
+//! the instance are added where the answer leaves the service ([`render`]), so that no error goes without them.
+
+mod catalogue;
+mod page;
+mod render;
+
+use application::error::Error;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::fault::{Fault, FaultCode, Faults};
+
+pub use self::catalogue::ProblemCode;
+pub(crate) use self::page::__path_show_problem;
+pub(crate) use self::page::show_problem;
+pub(crate) use self::render::{ProblemDetails, from_panic, render};
+
+/// How many seconds a caller is asked to wait when something that the service needs is away.
+const RETRY_AFTER_SECONDS: u16 = 2;
+
+/// A problem on its way out.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    code: ProblemCode,
+    detail: String,
+    errors: Vec<Fault>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// Input that is well-formed and invalid. Where all faults have one and the same telling code, the problem has it
+    /// too; else it is `validation-failed`.
+    pub(crate) fn invalid(faults: &Faults) -> Self {
+        let errors: Vec<Fault> = faults.iter().cloned().collect();
+        let code = shared_code(&errors).and_then(specific).unwrap_or(ProblemCode::ValidationFailed);
+        let detail = match errors.as_slice() {
+            [fault] if fault.pointer.is_empty() => fault.detail.clone(),
+            [fault] => format!("{} {}", fault.pointer, fault.detail),
+            many => format!("{} members are invalid; `errors` names each", many.len()),
+        };
+        Self { code, detail, errors, headers: Vec::new() }
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn later(self) -> Self {
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
+    }
+}
+
+fn shared_code(errors: &[Fault]) -> Option<FaultCode> {
+    let first = errors.first()?.code;
+    errors.iter().all(|fault| fault.code == first).then_some(first)
+}
+
+const fn specific(code: FaultCode) -> Option<ProblemCode> {
+    match code {
+        FaultCode::Immutable => Some(ProblemCode::Immutable),
+        FaultCode::CapabilityNotSupported => Some(ProblemCode::CapabilityNotSupported),
+        FaultCode::EndpointOutsideBaseUrl => Some(ProblemCode::EndpointOutsideBaseUrl),
+        FaultCode::ForbiddenHeader => Some(ProblemCode::ForbiddenHeader),
+        FaultCode::SecretNotFound => Some(ProblemCode::SecretNotFound),
+        FaultCode::SecretStoreUnknown => Some(ProblemCode::SecretStoreUnknown),
+        FaultCode::DestinationBlocked => Some(ProblemCode::DestinationBlocked),
+        FaultCode::NotSupported => Some(ProblemCode::NotSupported),
+        FaultCode::UnknownMember => Some(ProblemCode::UnknownMember),
+        FaultCode::Required
+        | FaultCode::Type
+        | FaultCode::OutOfRange
+        | FaultCode::InvalidValue
+        | FaultCode::Duplicate
+        | FaultCode::NotAllowed => None,
+    }
+}
+
+/// The one place where errors of use cases become answers. Causes go to the log, never to the caller.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::ConnectorNotFound => Self::new(ProblemCode::ConnectorNotFound, "there is no connector of this id"),
+            Error::LogNotFound => Self::new(ProblemCode::LogNotFound, "there is no integration log of this id"),
+            Error::KeyNotFound => Self::new(ProblemCode::NotFound, "there is no current API key of this name"),
+            Error::Invalid(faults) => Self::invalid(&faults),
+            Error::NameTaken => Self {
+                errors: vec![Fault {
+                    pointer: "/name".to_owned(),
+                    code: FaultCode::Duplicate,
+                    detail: "must be unique without regard to case".to_owned(),
+                }],
+                ..Self::new(ProblemCode::ConnectorNameTaken, "another connector has this name")
+            },
+            Error::ConnectorEnabled => {
+                Self::new(ProblemCode::ConnectorEnabled, "disable the connector before you delete it")
+            }
+            Error::VersionMismatch { current } => Self::new(
+                ProblemCode::PreconditionFailed,
+                format!("the connector has changed; its version is now {current}. Read it again before you change it"),
+            ),
+            Error::StoreUnavailable(cause) => {
+                tracing::error!(error = %cause, cause = ?std::error::Error::source(&cause), "the store is unavailable");
+                Self::new(ProblemCode::StoreUnavailable, "the service cannot reach its store; nothing was changed")
+                    .later()
+            }
+            Error::SecretStoreUnavailable(cause) => {
+                tracing::error!(%cause, "the secret store is unavailable");
+                let detail =
+                    "the secret store cannot be reached, so that the reference cannot be checked; nothing was changed";
+                Self::new(ProblemCode::SecretStoreUnavailable, detail).later()
+            }
+            Error::Internal(cause) => {
+                tracing::error!(error = %cause, cause = ?cause.source(), "internal error");
+                Self::new(
+                    ProblemCode::InternalError,
+                    "the service failed; its log has the cause under the correlation id",
+                )
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        for (name, value) in &self.headers {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,66 @@
+//! Every route on one screen, with the permission that it needs, and the layers around them.
+
+use axum::Router;
+use axum::http::header;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use domain::access::Permission::{Audit, Configure, Execute, Read, Switch};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{authenticate, needs};
+use crate::correlation::CorrelationLayer;
+use crate::openapi::{Document, openapi_json};
+use crate::problem::{Problem, ProblemCode};
+use crate::state::{ApiState, Options, Services};
+use crate::{audit, connectors, docs, execution, integration_logs, operational, problem, security_headers};
+
+/// Every documented route.
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(needs(Configure, routes!(connectors::controller::create)))
+        .routes(needs(Read, routes!(connectors::controller::list)))
+        .routes(needs(Read, routes!(connectors::controller::get)))
+        .routes(needs(Configure, routes!(connectors::controller::update)))
+        .routes(needs(Configure, routes!(connectors::controller::delete)))
+        .routes(needs(Switch, routes!(connectors::controller::enable)))
+        .routes(needs(Switch, routes!(connectors::controller::disable)))
+        .routes(needs(Execute, routes!(execution::controller::execute)))
+        .routes(needs(Read, routes!(integration_logs::controller::list_of_connector)))
+        .routes(needs(Read, routes!(integration_logs::controller::list)))
+        .routes(needs(Read, routes!(integration_logs::controller::list_by_correlation)))
+        .routes(needs(Read, routes!(integration_logs::controller::get)))
+        .routes(needs(Audit, routes!(audit::controller::list_of_connector)))
+        .routes(needs(Audit, routes!(audit::controller::list)))
+        .routes(routes!(operational::controller::livez))
+        .routes(routes!(operational::controller::readyz))
+        .routes(routes!(problem::show_problem))
+}
+
+/// The whole service as one router. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that the
+/// audit knows where changes come from.
+pub fn app(services: Services, options: Options) -> Router {
+    let correlation = CorrelationLayer::new(services.ids.clone());
+    let state = ApiState { services, options };
+    let (router, _) = routes().split_for_parts();
+    let document = openapi_json();
+    let layers = ServiceBuilder::new()
+        .layer(correlation)
+        .layer(from_fn(security_headers::secure))
+        .layer(from_fn(problem::render))
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(from_fn_with_state(state.clone(), authenticate));
+    router
+        .route(
+            "/openapi.json",
+            get(move || async move { ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], document) }),
+        )
+        .merge(docs::routes())
+        .fallback(|| async { Problem::new(ProblemCode::NotFound, "no operation has this path").into_response() })
+        .with_state(state)
+        .layer(layers)
+}

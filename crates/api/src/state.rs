@@ -1,0 +1,52 @@
+//! What every handler can reach: the use cases, and how this deployment wants them served.
+
+use std::sync::Arc;
+
+use application::api_key::ApiKeyService;
+use application::audit::AuditService;
+use application::connector::ConnectorService;
+use application::execution::IntegrationExecutionService;
+use application::health::HealthService;
+use application::integration_log::IntegrationLogService;
+use application::ports::Ids;
+
+/// The use cases behind the API.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each member is the service of the same name")]
+pub struct Services {
+    pub connectors: Arc<ConnectorService>,
+    pub execution: IntegrationExecutionService,
+    pub logs: Arc<IntegrationLogService>,
+    pub audit: Arc<AuditService>,
+    pub keys: Arc<ApiKeyService>,
+    pub health: Arc<HealthService>,
+    /// Mints correlation ids and trace ids for requests that bring none.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthenticationMode {
+    /// They do not: everybody is `local` with the role admin. For loopback only.
+    None,
+    /// With an API key as bearer token.
+    ApiKey,
+}
+
+/// How this deployment wants the API served.
+#[derive(Clone)]
+pub struct Options {
+    /// How callers prove who they are.
+    pub authentication: AuthenticationMode,
+    /// Whether PUT and DELETE without `If-Match` are refused with 428.
+    pub require_if_match: bool,
+    /// The key that seals list cursors, the same on all replicas.
+    pub cursor_key: [u8; 32],
+}
+
+/// The state of the router.
+#[derive(Clone)]
+pub(crate) struct ApiState {
+    pub(crate) services: Services,
+    pub(crate) options: Options,
+}
