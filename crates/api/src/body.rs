@@ -161,9 +161,9 @@ mod tests {
 
     #[test]
     fn numbers_keep_every_digit_and_members_their_order() {
-        let text = r#"{"b": 1.10, "a": [123456789012345678901234567890, -0.0, 1e400], "c": {"d": null}}"#;
+        let text = r#"{"b": 1.10, "a": [123456789012345678901234567890, -0.0, 1e+400], "c": {"d": null}}"#;
         let value = parse(text.as_bytes()).expect("JSON");
-        assert_eq!(value.to_string(), text.replace(' ', "").replace("1e400", "1e+400").replace("1e+400", "1e400"));
+        assert_eq!(value.to_string(), text.replace(' ', ""));
     }
 
     #[test]
