@@ -3,6 +3,7 @@
 mod answer;
 mod credential;
 mod gate;
+mod judgement;
 mod payload;
 
 use std::panic::AssertUnwindSafe;
@@ -23,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use self::answer::Answer;
 pub use self::answer::{AnsweredBody, AnsweredResponse};
 use self::credential::Proof;
 use self::gate::CallGate;
+use self::judgement::Judgement;
 use crate::context::RequestContext;
 use crate::error::Error;
-use crate::ports::{CallExecutor, CallPlan, CallReport, Clock, Ids, SecretStore};
+use crate::ports::{CallExecutor, CallPlan, Clock, Ids, SecretStore};
 use crate::redaction::Redactor;
 
 /// How long an outcome is kept trying while the store is away (DU-4).
@@ -188,9 +189,18 @@ impl Running {
         let plan = self.plan(proof, deadline);
         let request = payload::request(&plan, &redactor);
         let report = self.service.executor.run(&plan, gate).await;
-        let mut ending = self.judge(report, &redactor, gate);
-        ending.payloads.request = Some(request);
-        ending
+        let attempts = report.attempts;
+        let mapping = self.call.apply_mapping.then(|| self.connector.settings.mapping_configuration.clone());
+        let Judgement { failure, answer, mapping } = Judgement::reach(report, redactor, mapping).await;
+        Ending {
+            status: if failure.is_none() { IntegrationStatus::Success } else { IntegrationStatus::Failed },
+            failure,
+            attempts,
+            last_attempt: gate.take_unsaved(),
+            payloads: Payloads { request: Some(request), response: answer.as_ref().map(payload::response) },
+            answer,
+            mapping,
+        }
     }
 
     fn plan(&self, proof: Proof, deadline: Instant) -> CallPlan {
@@ -208,33 +218,6 @@ impl Running {
             retry: settings.retry.clone(),
             attempt_timeout: settings.attempt_timeout,
             deadline,
-        }
-    }
-
-    /// Reads the answer, redacts everything, and maps what is left.
-    fn judge(&self, report: CallReport, redactor: &Redactor, gate: &CallGate<'_>) -> Ending {
-        let answer = report.response.map(|response| Answer::read(&response, redactor));
-        let mut failure = report.failure.map(|failure| redacted(failure, redactor));
-        let mut mapping = None;
-        if let Some(answer) = &answer {
-            failure = failure.map(|failure| answer.explain(failure)).or_else(|| answer.fault());
-            if failure.is_none() && self.call.apply_mapping {
-                match answer.records() {
-                    Ok(Some(body)) => mapping = Some(self.connector.settings.mapping_configuration.apply(body)),
-                    Ok(None) => mapping = Some(MappingOutcome { records: Vec::new(), rejections: Vec::new() }),
-                    Err(fault) => failure = Some(fault),
-                }
-            }
-        }
-        let payloads = Payloads { request: None, response: answer.as_ref().map(Answer::payload) };
-        Ending {
-            status: if failure.is_none() { IntegrationStatus::Success } else { IntegrationStatus::Failed },
-            failure,
-            attempts: report.attempts,
-            last_attempt: gate.take_unsaved(),
-            answer: answer.map(Answer::into_response),
-            mapping,
-            payloads,
         }
     }
 
@@ -290,14 +273,6 @@ fn panicked(gate: &CallGate<'_>) -> Ending {
     tracing::error!("a call panicked");
     let message = "this service failed during the call; its log has the details under the correlation id";
     Ending::without_answer(Failure::new(ErrorCode::InternalError, message), gate)
-}
-
-fn redacted(failure: Failure, redactor: &Redactor) -> Failure {
-    Failure {
-        message: payload::storable(&redactor.text(&failure.message)),
-        details: failure.details.map(|details| payload::storable(&redactor.text(&details))),
-        ..failure
-    }
 }
 
 fn log_outcome(intent: &CallIntent, completion: &Completion) {

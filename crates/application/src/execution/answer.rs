@@ -89,10 +89,6 @@ impl Answer {
         }
     }
 
-    pub(super) fn payload(&self) -> Value {
-        payload::response(&self.response)
-    }
-
     pub(super) fn into_response(self) -> AnsweredResponse {
         self.response
     }
