@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document: what the handlers say of themselves, and what holds for all of them.
 
+use domain::connector::Capability;
+use domain::integration_log::HttpMethod;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
@@ -32,8 +34,26 @@ pub fn openapi_json() -> String {
     format!("{document:#}\n")
 }
 
+/// The closed sets of the requests. Answers stay plain strings there: their readers must tolerate new values.
+fn choices() -> [(&'static str, Vec<&'static str>); 5] {
+    [
+        ("/ConnectorRequest/properties/authenticationType", vec!["None", "ApiKey", "Basic", "Bearer", "OAuth2"]),
+        ("/ConnectorRequest/properties/retryJitter", vec!["Full", "None"]),
+        ("/ConnectorRequest/properties/capabilities/items", Capability::ALL.map(Capability::as_str).to_vec()),
+        ("/ExecuteRequest/properties/operationType", vec!["pull", "push"]),
+        ("/ExecuteRequest/properties/method", HttpMethod::ALL.map(HttpMethod::as_str).to_vec()),
+    ]
+}
+
 /// Adds what every operation has in common.
 fn complete(document: &mut Value) {
+    for (pointer, values) in choices() {
+        if let Some(schema) = document["components"]["schemas"].pointer_mut(pointer) {
+            schema["enum"] = json!(values);
+        }
+    }
+    open_objects(&mut document["components"]["schemas"]);
+    refer_to_items(&mut document["components"]["schemas"]);
     document["components"]["securitySchemes"] = json!({
         "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key; not needed with `auth.mode = \"none\"`" }
     });
@@ -51,6 +71,31 @@ fn complete(document: &mut Value) {
         for (method, operation) in operations {
             complete_operation(path, method, operation);
         }
+    }
+}
+
+/// The items of a list are the schema of that name, not a copy of it.
+fn refer_to_items(schemas: &mut Value) {
+    for (name, schema) in schemas.as_object_mut().into_iter().flatten() {
+        if let Some(item) = name.strip_prefix("List_") {
+            schema["properties"]["items"]["items"] = json!({ "$ref": format!("#/components/schemas/{item}") });
+        }
+    }
+}
+
+/// Objects without named members hold any; generators take silence for "none".
+fn open_objects(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            let free =
+                members.get("type").is_some_and(|kind| *kind == json!("object") || *kind == json!(["object", "null"]));
+            if free && !members.contains_key("properties") {
+                members.entry("additionalProperties").or_insert(json!(true));
+            }
+            members.values_mut().for_each(open_objects);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(open_objects),
+        _ => {}
     }
 }
 

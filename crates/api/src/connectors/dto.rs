@@ -171,29 +171,29 @@ pub(crate) struct ConnectorRequest {
     /// A non-empty set of `pull`, `push`, `webhook`.
     #[schema(min_items = 1, max_items = 3, example = json!(["pull"]))]
     capabilities: Vec<String>,
-    /// Attempts in any 60 s; 0 is no limit.
-    #[schema(value_type = i64, required = false, minimum = 0, maximum = 100_000, default = 60)]
+    /// Attempts in any 60 s; 0 is no limit; 60 unless given.
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 100_000)]
     rate_limit_per_minute: Option<u32>,
-    /// Retries after the first attempt.
-    #[schema(value_type = i64, required = false, minimum = 0, maximum = 10, default = 3)]
+    /// Retries after the first attempt; 3 unless given.
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 10)]
     max_retry_attempts: Option<u32>,
-    /// The ceiling before the first retry, in steps of 0.001; not above `maxRetryDelaySeconds`.
-    #[schema(value_type = f64, required = false, minimum = 0, maximum = 300, default = 5)]
+    /// The ceiling before the first retry, in steps of 0.001; not above `maxRetryDelaySeconds`; 5 unless given.
+    #[schema(value_type = f64, required = false, minimum = 0, maximum = 300)]
     retry_delay_seconds: Option<f64>,
-    /// Whether the ceiling doubles with every retry.
-    #[schema(value_type = bool, required = false, default = true)]
+    /// Whether the ceiling doubles with every retry; true unless given.
+    #[schema(value_type = bool, required = false)]
     use_exponential_backoff: Option<bool>,
-    /// `Full` or `None`.
-    #[schema(value_type = String, required = false, default = "Full")]
+    /// `Full` or `None`; `Full` unless given.
+    #[schema(value_type = String, required = false)]
     retry_jitter: Option<String>,
-    /// The longest single wait.
-    #[schema(value_type = i64, required = false, minimum = 1, maximum = 300, default = 60)]
+    /// The longest single wait; 60 unless given.
+    #[schema(value_type = i64, required = false, minimum = 1, maximum = 300)]
     max_retry_delay_seconds: Option<u32>,
-    /// The longest time for one attempt.
-    #[schema(value_type = i64, required = false, minimum = 1, maximum = 60, default = 15)]
+    /// The longest time for one attempt; 15 unless given.
+    #[schema(value_type = i64, required = false, minimum = 1, maximum = 60)]
     attempt_timeout_seconds: Option<u32>,
-    /// The longest time for a call with all its attempts and waits.
-    #[schema(value_type = i64, required = false, minimum = 1, maximum = 300, default = 60)]
+    /// The longest time for a call with all its attempts and waits; 60 unless given.
+    #[schema(value_type = i64, required = false, minimum = 1, maximum = 300)]
     deadline_seconds: Option<u32>,
     /// The header under which the upstream takes an idempotency key.
     #[schema(example = "Idempotency-Key")]

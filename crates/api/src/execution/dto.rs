@@ -34,8 +34,8 @@ pub(crate) struct ExecuteRequest {
     /// Any JSON; null is no body.
     #[schema(value_type = Option<Value>)]
     body: Option<Value>,
-    /// Whether the connector's mapping is applied to the answer.
-    #[schema(value_type = bool, required = false, default = false)]
+    /// Whether the connector's mapping is applied to the answer; false unless given.
+    #[schema(value_type = bool, required = false)]
     apply_mapping: Option<bool>,
 }
 

@@ -58,7 +58,8 @@ fn nullable_members_of_answers_are_required() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
     for (name, schema) in schemas.iter().filter(|(name, _)| !name.ends_with("Request") && *name != "Problem") {
-        let parts: Vec<&Value> = schema["allOf"].as_array().map_or_else(|| vec![schema], |parts| parts.iter().collect());
+        let parts: Vec<&Value> =
+            schema["allOf"].as_array().map_or_else(|| vec![schema], |parts| parts.iter().collect());
         for part in parts {
             let required: Vec<&str> =
                 part["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -67,6 +68,19 @@ fn nullable_members_of_answers_are_required() {
             }
         }
     }
+}
+
+#[test]
+fn requests_name_their_closed_sets() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["ConnectorRequest"]["properties"]["retryJitter"]["enum"], serde_json::json!(["Full", "None"]));
+    let capabilities = &schemas["ConnectorRequest"]["properties"]["capabilities"]["items"]["enum"];
+    assert_eq!(capabilities, &serde_json::json!(["pull", "push", "webhook"]));
+    for member in ["operationType", "method"] {
+        assert!(schemas["ExecuteRequest"]["properties"][member]["enum"].is_array(), "{member}");
+    }
+    assert!(schemas["ConnectorRequest"]["properties"]["authenticationType"]["enum"].is_array());
 }
 
 #[test]
