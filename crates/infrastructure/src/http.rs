@@ -1,0 +1,19 @@
+//! Outbound HTTP: one guarded client, and an executor that runs the attempts of a call with back-off between them.
+//!
+//! Whether and how long is `domain::retry`'s to say, whether still is the gate's; here stands how: the requests, what
+//! their failures mean, where they may go, and how much of an answer is read.
+
+mod attempt;
+mod body;
+mod classify;
+mod client;
+mod executor;
+mod guard;
+mod handover;
+mod names;
+mod request;
+mod retry_after;
+
+pub use client::{ClientError, TrustedRoots, install_crypto_provider};
+pub use executor::{ExecutorSettings, ReqwestExecutor};
+pub use names::NameServers;

@@ -1,0 +1,209 @@
+//! The attempts of one call: gate, request, verdict, wait, and again. The loop decides nothing; the gate says whether
+//! still, the domain's schedule whether again and how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::ports::{AttemptGate, CallExecutor, CallPlan, CallReport, Clock, Ids};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use domain::destination::DestinationPolicy;
+use domain::failure::{ErrorCode, Failure};
+use domain::integration_log::Attempt;
+use domain::retry::{FailedAttempt, Verdict, WaitReason};
+use reqwest::Client;
+use tokio::time::{Instant, sleep};
+
+use super::attempt::Outcome;
+use super::classify::{self, Classified};
+use super::client::{self, ClientError, TrustedRoots};
+use super::guard::Guard;
+use super::names::NameServers;
+use super::request::OutgoingRequest;
+
+/// What a deployment decides about outbound calls.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutorSettings {
+    /// Where calls may go.
+    pub policy: DestinationPolicy,
+    /// Whose certificates are trusted beside the operating system's.
+    pub roots: TrustedRoots,
+    /// Where names are resolved.
+    pub names: NameServers,
+}
+
+/// Sends calls with reqwest, through the destination guard. One instance serves the whole process: it holds the
+/// connection pool and the name cache.
+pub struct ReqwestExecutor {
+    client: Client,
+    guard: Guard,
+    ids: Arc<dyn Ids>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ReqwestExecutor {
+    /// Builds the client. Reads the system's root certificates, name servers and hosts file, once.
+    ///
+    /// # Errors
+    /// [`ClientError`]: an unreadable extra root, no trusted root at all, or an unusable resolver.
+    pub fn new(settings: ExecutorSettings, ids: Arc<dyn Ids>, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        let resolver = settings.names.resolver().map_err(ClientError::Resolver)?;
+        let guard = Guard::new(settings.policy, resolver);
+        Ok(Self { client: client::build(&guard, &settings.roots)?, guard, ids, clock })
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) const fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    pub(super) fn ids(&self) -> &dyn Ids {
+        self.ids.as_ref()
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Makes attempts until one succeeds or the call ends otherwise. `report` always tells what was done so far.
+    ///
+    /// An attempt that ends before its request left (no such name, a blocked destination, a refused connection) is an
+    /// attempt: it has its row in the log and counts.
+    async fn attempts(
+        &self,
+        plan: &CallPlan,
+        outgoing: &OutgoingRequest<'_>,
+        gate: &dyn AttemptGate,
+        report: &mut CallReport,
+    ) -> Result<(), Failure> {
+        let mut wait = Wait::default();
+        loop {
+            let number = report.attempts + 1;
+            time_left(plan)?;
+            gate.before(number).await?;
+            // The gate may have waited.
+            time_left(plan)?;
+            let start = Start { number, at: self.clock.now(), instant: Instant::now(), wait };
+            report.attempts = number;
+            let mut outcome = self.attempt(plan, outgoing).await;
+            if let Some(response) = outcome.response.take() {
+                report.response = Some(response);
+            }
+            let attempt = start.end(&outcome);
+            match next_step(plan, number, outcome) {
+                Next::End(result) => {
+                    // The call is over, and how it ended is known: a gate that has no more to give does not change it.
+                    gate.after(attempt, false).await.ok();
+                    return result;
+                }
+                Next::Retry(pause, reason) => {
+                    gate.after(attempt, true).await?;
+                    wait = Wait::through(pause, reason, gate).await?;
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl CallExecutor for ReqwestExecutor {
+    async fn run(&self, plan: &CallPlan, gate: &dyn AttemptGate) -> CallReport {
+        let mut report = CallReport { response: None, failure: None, attempts: 0 };
+        let ended = match OutgoingRequest::of(plan) {
+            Ok(outgoing) => self.attempts(plan, &outgoing, gate, &mut report).await,
+            Err(failure) => Err(failure),
+        };
+        report.failure = ended.err();
+        report
+    }
+}
+
+/// What follows an attempt.
+enum Next {
+    End(Result<(), Failure>),
+    Retry(Duration, WaitReason),
+}
+
+fn next_step(plan: &CallPlan, number: u32, outcome: Outcome) -> Next {
+    let Some(Classified { failure, delivery }) = outcome.failed else {
+        return Next::End(Ok(()));
+    };
+    let remaining = plan.deadline.saturating_duration_since(Instant::now());
+    let verdict = plan.retry.decide(
+        &FailedAttempt { failure: &failure, http_status: outcome.status, delivery },
+        number,
+        plan.is_repeatable(),
+        remaining,
+        rand::random(),
+    );
+    match verdict {
+        Verdict::RetryAfter(pause, reason) => Next::Retry(pause, reason),
+        Verdict::GiveUp => Next::End(Err(failure)),
+        Verdict::Stop(code) if code == failure.code => Next::End(Err(failure)),
+        Verdict::Stop(code) => Next::End(Err(stopped(code, failure))),
+    }
+}
+
+/// A stop by the schedule tells what it stopped after, and keeps how long the upstream asked to wait.
+fn stopped(code: ErrorCode, last: Failure) -> Failure {
+    let stop = match code {
+        ErrorCode::RetryAfterTooLong => "the upstream asked to wait longer than the deadline leaves",
+        _ => "the deadline leaves no time for a further attempt",
+    };
+    let Failure { message, details, retry_after, .. } = last;
+    Failure { details, retry_after, ..Failure::new(code, format!("{stop} after: {message}")) }
+}
+
+fn time_left(plan: &CallPlan) -> Result<(), Failure> {
+    if Instant::now() < plan.deadline {
+        Ok(())
+    } else {
+        let code = ErrorCode::DeadlineExceeded;
+        Err(Failure::new(code, classify::sentence(code)).with_details("it passed before the attempt began"))
+    }
+}
+
+/// How long an attempt waited, and why.
+#[derive(Clone, Copy, Default)]
+struct Wait {
+    waited: Duration,
+    reason: Option<WaitReason>,
+}
+
+impl Wait {
+    /// Waits, unless the gate finds it pointless.
+    async fn through(pause: Duration, reason: WaitReason, gate: &dyn AttemptGate) -> Result<Self, Failure> {
+        let begun = Instant::now();
+        tokio::select! {
+            biased;
+            failure = gate.interrupted() => Err(failure),
+            () = sleep(pause) => Ok(Self { waited: begun.elapsed(), reason: Some(reason) }),
+        }
+    }
+}
+
+/// An attempt under way.
+struct Start {
+    number: u32,
+    at: DateTime<Utc>,
+    instant: Instant,
+    wait: Wait,
+}
+
+impl Start {
+    fn end(self, outcome: &Outcome) -> Attempt {
+        let failure = outcome.failed.as_ref().map(|failed| &failed.failure);
+        Attempt {
+            number: self.number,
+            started_at: self.at,
+            duration: self.instant.elapsed(),
+            waited: self.wait.waited,
+            wait_reason: self.wait.reason,
+            http_status_code: outcome.status,
+            error: failure.map(|failure| (failure.code, failure.message.clone())),
+        }
+    }
+}

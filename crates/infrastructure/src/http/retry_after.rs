@@ -1,0 +1,64 @@
+//! `Retry-After` (RFC 9110 §10.2.3): delay-seconds or any of the three HTTP dates (RT-7).
+
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+
+/// A longer wait is a mistake of the upstream, not a wish, and is ignored.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// How long the upstream asks to wait, counted from `now`. Past and negative is no wait; what cannot be read, or asks
+/// for more than a year, is `None`.
+pub(super) fn parse(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let value = value.trim();
+    let wait = if let Some(digits) = digits_of(value) {
+        // More digits than fit are too long a wait in any case.
+        Duration::from_secs(digits.parse().unwrap_or(u64::MAX))
+    } else if value.strip_prefix('-').and_then(digits_of).is_some() {
+        Duration::ZERO
+    } else {
+        let until = httpdate::parse_http_date(value).ok()?;
+        until.duration_since(SystemTime::from(now)).unwrap_or(Duration::ZERO)
+    };
+    (wait <= LONGEST).then_some(wait)
+}
+
+fn digits_of(text: &str) -> Option<&str> {
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Asked at Sun, 06 Nov 1994 08:49:37 GMT, the moment of RFC 9110's own examples.
+    #[rstest]
+    #[case("0", Some(0))]
+    #[case("120", Some(120))]
+    #[case(" 120 ", Some(120))]
+    #[case("007", Some(7))]
+    #[case("-5", Some(0))]
+    #[case("31622400", Some(31_622_400))]
+    #[case("31622401", None)]
+    #[case("99999999999999999999999999", None)]
+    #[case("Sun, 06 Nov 1994 08:50:07 GMT", Some(30))]
+    #[case("Sunday, 06-Nov-94 08:50:07 GMT", Some(30))]
+    #[case("Sun Nov  6 08:50:07 1994", Some(30))]
+    #[case("Sun, 06 Nov 1994 08:49:00 GMT", Some(0))]
+    #[case("Fri, 31 Dec 9999 23:59:59 GMT", None)]
+    #[case("", None)]
+    #[case("soon", None)]
+    #[case("1.5", None)]
+    #[case("12 s", None)]
+    #[case("+12", None)]
+    #[case("0x10", None)]
+    #[case("--5", None)]
+    #[case("1994-11-06T08:50:07Z", None)]
+    #[case("Sun, 06 Nov 1994 25:61:61 GMT", None)]
+    fn rt_7_reads_what_the_rfc_allows_and_ignores_the_rest(#[case] value: &str, #[case] seconds: Option<u64>) {
+        let now = DateTime::from_timestamp(784_111_777, 0).expect("a time");
+        assert_eq!(parse(value, now), seconds.map(Duration::from_secs), "{value:?}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The executor against upstreams that do exactly what a script says. Only loopback is ever dialled.
+
+mod attempts;
+mod bodies;
+mod certificates;
+mod destinations;
+mod failures;
+mod gate;
+mod http2;
+mod names;
+mod pool;
+mod requests;
+mod retries;
+mod support;
+mod tls;
+mod upstream;
