@@ -1,0 +1,93 @@
+//! How values stand in columns, where the engines differ or sqlx would choose otherwise.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Decode, Encode, Postgres, Sqlite, Type};
+use uuid::Uuid;
+
+/// TIMESTAMPTZ, or RFC 3339 text in UTC with exactly six fractional digits: of one width, so that it sorts by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Timestamp(pub(super) DateTime<Utc>);
+
+/// UUID, or hyphenated lower-case text, which sorts like it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(pub(super) Uuid);
+
+/// TEXT on both engines: JSONB would reorder members, rewrite numbers and refuse `\u0000`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Json(pub(super) Value);
+
+/// 32 bytes as 64 lower-case hexadecimal digits, on both engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digest(pub(super) [u8; 32]);
+
+/// A duration in whole milliseconds, for columns that end in `_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Milliseconds(pub(super) Duration);
+
+impl Milliseconds {
+    /// The number that is stored.
+    pub(super) fn count(self) -> i64 {
+        i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Stores a column type as a type that the engine knows.
+macro_rules! stored_as {
+    ($column:ty, $engine:ty, $known:ty, $write:expr, $read:expr) => {
+        impl Type<$engine> for $column {
+            fn type_info() -> <$engine as Database>::TypeInfo {
+                <$known as Type<$engine>>::type_info()
+            }
+
+            fn compatible(info: &<$engine as Database>::TypeInfo) -> bool {
+                <$known as Type<$engine>>::compatible(info)
+            }
+        }
+
+        impl Encode<'_, $engine> for $column {
+            fn encode_by_ref(&self, buffer: &mut <$engine as Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                let write: fn(&$column) -> $known = $write;
+                <$known as Encode<'_, $engine>>::encode(write(self), buffer)
+            }
+        }
+
+        impl<'r> Decode<'r, $engine> for $column {
+            fn decode(value: <$engine as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                let read: fn($known) -> Result<$column, BoxDynError> = $read;
+                read(<$known as Decode<'r, $engine>>::decode(value)?)
+            }
+        }
+    };
+}
+
+macro_rules! stored_alike_as {
+    ($column:ty, $known:ty, $write:expr, $read:expr) => {
+        stored_as!($column, Postgres, $known, $write, $read);
+        stored_as!($column, Sqlite, $known, $write, $read);
+    };
+}
+
+stored_as!(Timestamp, Postgres, DateTime<Utc>, |column| column.0, |known| Ok(Timestamp(known)));
+stored_as!(Timestamp, Sqlite, String, |column| column.0.to_rfc3339_opts(SecondsFormat::Micros, true), |known| Ok(
+    Timestamp(DateTime::parse_from_rfc3339(&known)?.to_utc())
+));
+
+stored_as!(Id, Postgres, Uuid, |column| column.0, |known| Ok(Id(known)));
+stored_as!(Id, Sqlite, String, |column| column.0.hyphenated().to_string(), |known| Ok(Id(Uuid::try_parse(&known)?)));
+
+stored_alike_as!(Json, String, |column| column.0.to_string(), |known| Ok(Json(serde_json::from_str(&known)?)));
+
+stored_alike_as!(Digest, String, |column| hex::encode(column.0), |known| {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(known, &mut bytes)?;
+    Ok(Digest(bytes))
+});
+
+stored_alike_as!(Milliseconds, i64, |column| column.count(), |known| Ok(Milliseconds(Duration::from_millis(
+    known.try_into()?
+))));
