@@ -1,0 +1,233 @@
+use std::time::Duration;
+
+use domain::error::StorageError;
+use domain::failure::{ErrorCode, Failure};
+use domain::integration_log::{
+    Attempt, CallIntent, Completion, HttpMethod, IntegrationLog, IntegrationLogPage, IntegrationStatus, OperationType,
+    Payloads,
+};
+use domain::repository::{Begun, IntegrationLogRepository, Storage};
+use domain::retry::WaitReason;
+use infrastructure::storage::SqlStorage;
+use rstest::rstest;
+use serde_json::Value;
+use test_support::{Engine, TestDatabase};
+
+use super::samples::{
+    act, attempt, begin, connector_id, delete, intent, log_id, moment, register, register_enabled, settings, success,
+};
+
+fn failed() -> Completion {
+    let failure = Failure {
+        code: ErrorCode::RetryAfterTooLong,
+        message: "the upstream asked for more time – mehr Zeit".to_owned(),
+        details: Some("503\n{\"error\": \"später\"}".to_owned()),
+        retryable: true,
+        retry_after: Some(Duration::from_millis(3_600_250)),
+    };
+    Completion {
+        status: IntegrationStatus::Failed,
+        http_status_code: Some(503),
+        attempt_count: 2,
+        failure: Some(failure),
+        duration: Duration::from_millis(60_001),
+        completed_at: moment(60_001_000),
+    }
+}
+
+fn failed_attempt(number: u32) -> Attempt {
+    Attempt {
+        waited: Duration::from_millis(1_500),
+        wait_reason: Some(WaitReason::Throttled),
+        http_status_code: None,
+        error: Some((ErrorCode::ConnectionReset, "the connection broke".to_owned())),
+        ..attempt(number)
+    }
+}
+
+async fn page(storage: &SqlStorage, number: u128) -> IntegrationLogPage {
+    storage.find_log(log_id(number)).await.expect("read").expect("found")
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_call_is_begun_only_through_an_enabled_connector(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "Enabled").await;
+    register(&storage, 2, settings("Disabled")).await.expect("registered");
+    let gone = register_enabled(&storage, 3, "Deleted").await;
+    delete(&storage, gone).await;
+
+    for (connector, begun) in
+        [(1, Begun::InProgress), (2, Begun::NotEnabled), (3, Begun::NotEnabled), (4, Begun::NotEnabled)]
+    {
+        assert_eq!(storage.begin_call(&intent(connector, connector)).await.expect("asked"), begun, "{connector}");
+        assert_eq!(
+            storage.is_enabled(connector_id(connector)).await.expect("asked"),
+            begun == Begun::InProgress,
+            "{connector}"
+        );
+        assert_eq!(storage.find_log(log_id(connector)).await.expect("read").is_some(), begun == Begun::InProgress);
+    }
+    assert_eq!(
+        page(&storage, 1).await,
+        IntegrationLogPage {
+            log: IntegrationLog { intent: intent(1, 1), completion: None, attempt_count: 0 },
+            attempts: Vec::new(),
+            payloads: Payloads::default(),
+        }
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_disable_that_is_committed_is_seen_by_the_next_question(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let (storage, replica) = (database.storage().await, database.storage().await);
+    let connector = register_enabled(&storage, 1, "One").await;
+    assert!(replica.is_enabled(connector.id).await.expect("asked"));
+    let mut unit = storage.begin().await.expect("begun");
+    unit.save(&connector.disable(None, &act("ana")).expect("a change")).await.expect("saved");
+    unit.commit().await.expect("committed");
+    assert!(!replica.is_enabled(connector_id(1)).await.expect("asked"));
+    assert_eq!(replica.begin_call(&intent(1, 1)).await.expect("asked"), Begun::NotEnabled);
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_member_of_a_call_is_read_as_it_was_written(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    let begun = CallIntent { operation_type: OperationType::Push, method: HttpMethod::Patch, ..intent(1, 1) };
+    begin(&storage, &begun).await;
+    storage.record_attempt(begun.id, &failed_attempt(1)).await.expect("recorded");
+    let under_way = page(&storage, 1).await;
+    assert_eq!((under_way.log.attempt_count, under_way.log.completion), (1, None));
+    assert_eq!(under_way.attempts, [failed_attempt(1)]);
+
+    // Digits beyond a double, an exponent, members against the alphabet, and what PostgreSQL's own JSON would refuse.
+    let body = r#"{"z":0.10000000000000000055511151231257827,"a":1E400,"nul":"\u0000","z2":[1.0,-0]}"#;
+    let payloads = Payloads { request: Some(Value::Null), response: serde_json::from_str(body).ok() };
+    storage.complete_call(begun.id, &failed(), Some(&attempt(2)), &payloads).await.expect("completed");
+    let read = page(&storage, 1).await;
+    assert_eq!(
+        read,
+        IntegrationLogPage {
+            log: IntegrationLog::completed(begun, failed()),
+            attempts: vec![failed_attempt(1), attempt(2)],
+            payloads: payloads.clone(),
+        }
+    );
+    assert_eq!(read.payloads.response.expect("a response").to_string(), payloads.response.expect("it").to_string());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_skipped_call_is_written_whole(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register(&storage, 1, settings("Disabled")).await.expect("registered");
+    let skipped = Completion {
+        status: IntegrationStatus::Skipped,
+        http_status_code: None,
+        attempt_count: 0,
+        failure: Some(Failure::new(ErrorCode::ConnectorDisabled, "the connector is disabled")),
+        duration: Duration::ZERO,
+        completed_at: moment(1),
+    };
+    storage.skip_call(&intent(1, 1), &skipped).await.expect("written");
+    assert_eq!(page(&storage, 1).await.log, IntegrationLog::completed(intent(1, 1), skipped));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_outcome_is_written_once(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    begin(&storage, &intent(1, 1)).await;
+    let payloads = Payloads { request: Some("first".into()), response: None };
+    for _ in 0..2 {
+        storage.complete_call(log_id(1), &success(), Some(&attempt(1)), &payloads).await.expect("completed");
+    }
+    let first = page(&storage, 1).await;
+    assert_eq!(first.attempts, [attempt(1)]);
+
+    let late = Payloads { request: Some("late".into()), response: Some("late".into()) };
+    storage.complete_call(log_id(1), &failed(), Some(&failed_attempt(2)), &late).await.expect("ignored");
+    assert_eq!(page(&storage, 1).await, first, "an outcome does not change");
+
+    let never_begun = storage.complete_call(log_id(9), &success(), None, &Payloads::default()).await;
+    assert!(matches!(never_begun, Err(StorageError::Failed { .. })), "{never_begun:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn attempts_are_kept_once_and_in_order(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    begin(&storage, &intent(1, 1)).await;
+    for number in [2, 10, 1, 2] {
+        storage.record_attempt(log_id(1), &failed_attempt(number)).await.expect("recorded");
+    }
+    let read = page(&storage, 1).await;
+    assert_eq!(read.attempts, [failed_attempt(1), failed_attempt(2), failed_attempt(10)]);
+    assert_eq!(read.log.attempt_count, 10);
+
+    let of_no_call = storage.record_attempt(log_id(9), &failed_attempt(1)).await;
+    assert!(matches!(of_no_call, Err(StorageError::Failed { .. })), "{of_no_call:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_call_of_a_deleted_connector_can_still_end_and_be_read(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    let connector = register_enabled(&storage, 1, "One").await;
+    begin(&storage, &intent(1, 1)).await;
+    delete(&storage, connector).await;
+    storage.complete_call(log_id(1), &success(), None, &Payloads::default()).await.expect("completed");
+    assert_eq!(page(&storage, 1).await.log.status(), IntegrationStatus::Success);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_call_that_cannot_be_read_is_named(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+    #[values(
+        "UPDATE integration_logs SET trace_id = '0'",
+        "UPDATE integration_logs SET operation_type = 'test'",
+        "UPDATE integration_log_attempts SET wait_reason = 'because'",
+        "UPDATE integration_log_payloads SET request_summary = '{'"
+    )]
+    damage: &str,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    begin(&storage, &intent(1, 1)).await;
+    let payloads = Payloads { request: Some("sent".into()), response: None };
+    storage.complete_call(log_id(1), &success(), Some(&attempt(1)), &payloads).await.expect("completed");
+    database.execute(damage).await;
+    match storage.find_log(log_id(1)).await {
+        Err(StorageError::Failed { context, .. }) => assert!(context.ends_with(&log_id(1).to_string()), "{context}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn text_that_postgresql_cannot_keep_is_an_error_and_not_a_panic() {
+    let database = TestDatabase::start(Engine::Postgres).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    let refused = storage.begin_call(&CallIntent { endpoint: "/a\0b".to_owned(), ..intent(1, 1) }).await;
+    assert!(matches!(refused, Err(StorageError::Failed { .. })), "{refused:?}");
+    begin(&storage, &intent(1, 1)).await;
+}

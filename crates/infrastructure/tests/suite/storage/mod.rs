@@ -1,0 +1,11 @@
+//! What the ports of persistence promise, on both engines. PostgreSQL is at `$TEST_POSTGRES_URL` (`bash .ci/test`).
+
+mod api_keys;
+mod audit;
+mod availability;
+mod call_lists;
+mod calls;
+mod connectors;
+mod samples;
+mod schema;
+mod unit_of_work;
