@@ -1,0 +1,235 @@
+//! The configuration: defaults, overridden by the file, overridden by the environment, overridden by flags. Nothing is
+//! half-valid: what [`Config::load`] answers can be used as it is, and everything that is wrong is said at once.
+
+mod demo;
+mod environment;
+mod fault;
+mod file;
+mod keys;
+mod raw;
+mod secret_stores;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use domain::destination::AllowedDestination;
+use infrastructure::storage::DatabaseUrl;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+pub(crate) use self::environment::Environment;
+pub(crate) use self::fault::ConfigFaults;
+use self::fault::Origin;
+use self::raw::{Raw, Wrong};
+pub(crate) use self::secret_stores::{DEFAULT_STORE, SecretStoreConfig};
+use self::settings::{Settings, Sourced};
+
+/// What the command line says about the configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--database-url`
+    pub database_url: Option<String>,
+    /// Whether the command is `demo`, which has defaults of its own.
+    pub demo: bool,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuthMode {
+    /// They do not.
+    None,
+    /// With an API key.
+    ApiKey,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Everything that a deployment decides.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub listen: SocketAddr,
+    pub database_url: DatabaseUrl,
+    pub allow_http: bool,
+    pub allowed_destinations: Vec<AllowedDestination>,
+    pub require_if_match: bool,
+    pub extra_ca_file: Option<PathBuf>,
+    pub auth_mode: AuthMode,
+    /// By name.
+    pub secret_stores: Vec<(String, SecretStoreConfig)>,
+    /// `None`: as it suits where the log goes.
+    pub log_format: Option<LogFormat>,
+    pub log_level: String,
+    /// Where the secrets of the stores of the kind `env` are.
+    pub environment: Environment,
+    /// Keys that are set and that this version does not serve.
+    pub later_keys: Vec<&'static str>,
+}
+
+impl Config {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// Every fault of every source, each with its place.
+    pub(crate) fn load(flags: &Flags, environment: Environment) -> Result<Self, ConfigFaults> {
+        let mut settings = Settings::default();
+        settings.store(DEFAULT_STORE, &Origin::Default);
+        if flags.demo {
+            demo::presume(&mut settings);
+        }
+        read_file(flags, &environment, &mut settings);
+        let unknown = environment.read(&mut settings);
+        for (flag, key, value) in
+            [("--listen", &keys::LISTEN, &flags.listen), ("--database-url", &keys::DATABASE_URL, &flags.database_url)]
+        {
+            if let Some(value) = value {
+                settings.set(key, Raw::Word(value.clone()), Origin::Flag(flag));
+            }
+        }
+        let stores = secret_stores::read(&mut settings);
+        report_unknown(&unknown, &stores, &mut settings);
+        let config = Self::read(&mut settings, stores, environment);
+        match config {
+            Some(config) if settings.faults.is_empty() => Ok(config),
+            _ => Err(settings.faults),
+        }
+    }
+
+    fn read(
+        settings: &mut Settings,
+        secret_stores: Vec<(String, SecretStoreConfig)>,
+        environment: Environment,
+    ) -> Option<Self> {
+        let listen = settings.read(&keys::LISTEN, raw::address);
+        let auth_mode = settings.read(&keys::AUTH_MODE, auth_mode);
+        let database_url = settings.read(&keys::DATABASE_URL, database_url);
+        let allow_http = settings.read(&keys::ALLOW_HTTP, raw::boolean);
+        let allowed_destinations = settings.read(&keys::ALLOWED_DESTINATIONS, destinations);
+        let require_if_match = settings.read(&keys::REQUIRE_IF_MATCH, raw::boolean);
+        let extra_ca_file = settings.read(&keys::EXTRA_CA_FILE, |raw| raw::text(raw).map(PathBuf::from));
+        let log_format = settings.read(&keys::LOG_FORMAT, log_format);
+        let log_level = settings.read(&keys::LOG_LEVEL, log_level);
+        let later_keys = settings.judge_later_keys();
+        if let (Some(listen), Some(mode)) = (&listen, &auth_mode) {
+            refuse_open_door(listen, mode, settings);
+        }
+        Some(Self {
+            listen: listen?.value,
+            database_url: database_url?.value,
+            allow_http: allow_http?.value,
+            allowed_destinations: allowed_destinations?.value,
+            require_if_match: require_if_match?.value,
+            extra_ca_file: extra_ca_file.map(|file| file.value),
+            auth_mode: auth_mode?.value,
+            secret_stores,
+            log_format: log_format.map(|format| format.value),
+            log_level: log_level?.value,
+            environment,
+            later_keys,
+        })
+    }
+}
+
+fn read_file(flags: &Flags, environment: &Environment, settings: &mut Settings) {
+    let (path, origin) = match (&flags.config, environment.get(keys::FILE_VARIABLE)) {
+        (Some(path), _) => (path.clone(), Origin::Flag("--config")),
+        (None, Some(path)) => (PathBuf::from(path), Origin::Variable(keys::FILE_VARIABLE.to_owned())),
+        (None, None) => return,
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => file::read(&path, &text, settings),
+        Err(error) => {
+            settings.faults.push(&origin, format!("cannot read the file {}: {error}", path.display()));
+        }
+    }
+}
+
+/// A variable that is no key may belong to a secret store.
+fn report_unknown(unknown: &[String], stores: &[(String, SecretStoreConfig)], settings: &mut Settings) {
+    let is_secret = |name: &str| {
+        stores.iter().any(|(_, store)| match store {
+            SecretStoreConfig::Env { prefix } => name.starts_with(prefix.as_str()),
+            SecretStoreConfig::File { .. } => false,
+        })
+    };
+    for name in unknown.iter().filter(|name| !is_secret(name)) {
+        let stores: Vec<&str> = settings.stores.keys().map(String::as_str).collect();
+        let fault = environment::unknown(name, &stores);
+        settings.faults.push(&Origin::Variable(name.clone()), fault);
+    }
+}
+
+/// Without authentication everybody who reaches the port is admin.
+fn refuse_open_door(listen: &Sourced<SocketAddr>, mode: &Sourced<AuthMode>, settings: &mut Settings) {
+    if mode.value == AuthMode::None && !listen.value.ip().to_canonical().is_loopback() {
+        let fault = format!(
+            "`listen` is {}, which others can reach, and `auth.mode` is `none`, which lets everybody in as admin; \
+             set `auth.mode` to `api-key` (keys come from `connectors keys create`) or listen on 127.0.0.1",
+            listen.value
+        );
+        settings.faults.push(&listen.origin.clone().max(mode.origin.clone()), fault);
+    }
+}
+
+/// A `/`, `?` or `#` in a password ends the host early: `postgres://me:1/2@db/esg` has the host `me`, and would be
+/// shown with a part of the password as its port.
+fn database_url(raw: &Raw) -> Result<DatabaseUrl, Wrong> {
+    let text = raw::text(raw)?;
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    let behind = authority.split_once(['/', '?', '#']).map_or("", |(_, behind)| behind);
+    if text.starts_with("postgres") && behind.contains('@') {
+        let reason = "has an `@` behind its host; in a password write `/` as %2F, `?` as %3F, `#` as %23, `@` as %40";
+        return Err(Wrong::Because(reason.to_owned()));
+    }
+    DatabaseUrl::parse(text).map_err(|invalid| Wrong::Because(invalid.to_string()))
+}
+
+fn auth_mode(raw: &Raw) -> Result<AuthMode, Wrong> {
+    match raw::text(raw)? {
+        "none" => Ok(AuthMode::None),
+        "api-key" => Ok(AuthMode::ApiKey),
+        mode @ ("oidc" | "api-key+oidc") => Err(Wrong::Because(format!(
+            "is `{mode}`, and OpenID Connect comes with a later version; in this one it is `none` or `api-key`"
+        ))),
+        _ => Err(Wrong::Unexpected),
+    }
+}
+
+fn destinations(raw: &Raw) -> Result<Vec<AllowedDestination>, Wrong> {
+    let parse = |entry: &String| {
+        let refused = |refusal: domain::fault::Refusal| {
+            Wrong::Because(format!("contains \"{}\"; every entry {}", entry.escape_debug(), refusal.detail))
+        };
+        AllowedDestination::parse(entry).map_err(refused)
+    };
+    raw::list(raw)?.iter().map(parse).collect()
+}
+
+fn log_format(raw: &Raw) -> Result<LogFormat, Wrong> {
+    match raw::text(raw)? {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Wrong::Unexpected),
+    }
+}
+
+/// A bare word that is no level would be taken for the name of a module, and silence everything else.
+fn log_level(raw: &Raw) -> Result<String, Wrong> {
+    let directives = raw::text(raw)?;
+    let mut bare = directives.split(',').filter(|directive| !directive.contains(['=', '[']));
+    if bare.any(|word| word.trim().parse::<LevelFilter>().is_err()) {
+        return Err(Wrong::Unexpected);
+    }
+    EnvFilter::builder().parse(directives).map(|_| directives.to_owned()).map_err(|_| Wrong::Unexpected)
+}
