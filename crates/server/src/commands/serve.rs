@@ -1,0 +1,66 @@
+//! `connectors serve`: the service until a signal.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::composition::{Application, compose};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::serving::Door;
+use crate::signals::Signals;
+
+/// How long requests under way and their calls have to end (DU-6).
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the store has to close after that.
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// Serves what the configuration says.
+pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    for key in &config.later_keys {
+        tracing::warn!(key, "`{key}` is set, and this version does not serve it yet");
+    }
+    let application = tokio::select! {
+        composed = compose(config) => composed?,
+        signal = signals.next() => {
+            tracing::info!(signal, "ended before the start was complete");
+            return Ok(());
+        }
+    };
+    let door = Door::open(config.listen).await?;
+    serve(application, door, signals).await
+}
+
+/// Serves the application at the door until a signal, then ends it: not ready at once, no new connections, the
+/// requests under way and their calls finished. A second signal ends it at once.
+pub(crate) async fn serve(application: Application, door: Door, mut signals: Signals) -> Result<(), Failure> {
+    let Application { router, services, store, shutdown } = application;
+    let address = door.address;
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
+    tracing::info!("the reference of the API is at http://{address}/docs");
+
+    let serving = tokio::spawn(door.serve(router, shutdown.clone().cancelled_owned()));
+    let signal = signals.next().await;
+    tracing::info!(signal, "ending; a second signal ends at once");
+    shutdown.cancel();
+
+    let finished = async {
+        let end = Instant::now() + PATIENCE;
+        let requests = timeout_at(end, serving).await;
+        let calls = timeout_at(end, services.execution.drain()).await;
+        if requests.is_err() || calls.is_err() {
+            tracing::warn!("requests were still under way after {} s and are cut off", PATIENCE.as_secs());
+        }
+        // It waits for statements under way, of which those that were cut off may hang.
+        timeout(CLOSING, store.close()).await.ok();
+    };
+    tokio::select! {
+        () = finished => {
+            tracing::info!("ended");
+            Ok(())
+        }
+        signal = signals.next() => Err(Failure::Failed(format!("ended at once by a second signal, {signal}"))),
+    }
+}

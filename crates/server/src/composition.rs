@@ -1,0 +1,161 @@
+//! The composition root: configuration → adapters → services → router. Nothing else knows which adapter stands behind
+//! which port.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use api::{AuthenticationMode, Options, Services};
+use application::api_key::ApiKeyService;
+use application::audit::AuditService;
+use application::connector::ConnectorService;
+use application::execution::IntegrationExecutionService;
+use application::health::HealthService;
+use application::integration_log::IntegrationLogService;
+use application::ports::{CallExecutor, Clock, Ids, SecretStore};
+use domain::destination::DestinationPolicy;
+use domain::error::StorageError;
+use domain::repository::Storage;
+use infrastructure::http::{ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
+use infrastructure::secrets::{EnvStore, FileStore, SecretStores};
+use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
+use infrastructure::system::{SystemClock, UuidV7Ids};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{AuthMode, Config, SecretStoreConfig};
+use crate::failure::Failure;
+
+/// The service, ready to be served.
+pub(crate) struct Application {
+    pub router: axum::Router,
+    pub services: Services,
+    pub store: SqlStorage,
+    /// Cancelled when the end begins: the replica is no longer ready, and no call waits for another attempt.
+    pub shutdown: CancellationToken,
+}
+
+/// Puts the whole service together. Creates the folders, the embedded store and the schema where they are missing.
+pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
+    let store = open_store(&config.database_url).await?;
+    migrate_if_needed(&store, &config.database_url).await?;
+    let storage: Arc<dyn Storage> = Arc::new(store.clone());
+    let cursor_key = storage.cursor_key().await.map_err(|error| store_failure(&config.database_url, &error))?;
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn Ids> = Arc::new(UuidV7Ids);
+    let secrets = secret_stores(config)?;
+    let destinations = DestinationPolicy::new(config.allow_http, config.allowed_destinations.clone());
+    let executor = executor(config, destinations.clone(), &ids, &clock)?;
+    let shutdown = CancellationToken::new();
+
+    let connectors = ConnectorService::new(storage.clone(), secrets.clone(), destinations, clock.clone(), ids.clone());
+    let execution = IntegrationExecutionService::new(
+        storage.clone(),
+        secrets,
+        executor,
+        clock.clone(),
+        ids.clone(),
+        shutdown.clone(),
+    );
+    let services = Services {
+        connectors: Arc::new(connectors),
+        execution,
+        logs: Arc::new(IntegrationLogService::new(storage.clone())),
+        audit: Arc::new(AuditService::new(storage.clone())),
+        keys: Arc::new(ApiKeyService::new(storage.clone(), clock, ids.clone())),
+        health: Arc::new(HealthService::new(storage, shutdown.clone())),
+        ids,
+    };
+    let authentication = match config.auth_mode {
+        AuthMode::None => AuthenticationMode::None,
+        AuthMode::ApiKey => AuthenticationMode::ApiKey,
+    };
+    let options = Options { authentication, require_if_match: config.require_if_match, cursor_key };
+    Ok(Application { router: api::app(services.clone(), options), services, store, shutdown })
+}
+
+/// Opens the store, and creates the folder of an embedded one. The schema is left as it is.
+pub(crate) async fn open_store(url: &DatabaseUrl) -> Result<SqlStorage, Failure> {
+    if let Some(folder) = url.sqlite_path().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
+        create_private_folder(folder)?;
+    }
+    SqlStorage::connect(url, &StorageOptions::default()).await.map_err(|error| store_failure(url, &error))
+}
+
+/// Migrates a store that does not have the schema of this version. One that has it is not touched, so that a role
+/// without rights on the schema can serve (SE-A-6).
+pub(crate) async fn migrate_if_needed(store: &SqlStorage, url: &DatabaseUrl) -> Result<bool, Failure> {
+    match store.check().await {
+        Ok(()) => return Ok(false),
+        Err(error @ StorageError::Unavailable(_)) => return Err(store_failure(url, &error)),
+        Err(_) => {}
+    }
+    store.migrate().await.map_err(|error| match error {
+        StorageError::Unavailable(_) => store_failure(url, &error),
+        _ => Failure::caused(
+            format_args!(
+                "the store {url} does not have the schema of this version, and it could not be migrated; \
+                 run `connectors migrate` with a role that may change the schema"
+            ),
+            &error,
+        ),
+    })?;
+    tracing::info!(store = %url, "the schema of the store is up to date now");
+    Ok(true)
+}
+
+/// A store that does not answer, with what to look at.
+pub(crate) fn store_failure(url: &DatabaseUrl, error: &StorageError) -> Failure {
+    let advice = if url.sqlite_path().is_some() {
+        "this user has to be able to write the file and its folder"
+    } else {
+        "see that PostgreSQL runs there, that the user, password and database are right, or set `database_url`"
+    };
+    Failure::caused(format_args!("cannot use the store {url} ({advice})"), error)
+}
+
+fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Failure> {
+    let mut stores: BTreeMap<String, Arc<dyn SecretStore>> = BTreeMap::new();
+    for (name, store) in &config.secret_stores {
+        let store: Arc<dyn SecretStore> = match store {
+            SecretStoreConfig::File { path } => {
+                create_private_folder(path)?;
+                Arc::new(FileStore::new(path.clone()))
+            }
+            SecretStoreConfig::Env { prefix } => {
+                let variables = config.environment.with_prefix(prefix);
+                Arc::new(EnvStore::new(prefix, variables.map(|(name, value)| (name.to_owned(), value.to_owned()))))
+            }
+        };
+        stores.insert(name.clone(), store);
+    }
+    Ok(Arc::new(SecretStores::new(stores)))
+}
+
+/// Creates a folder that only this user can read. One that is there is left as it is: Kubernetes mounts secrets with
+/// modes and owners of its own.
+fn create_private_folder(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let cannot = |error| Failure::caused(format_args!("cannot create the folder {}", path.display()), &error);
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)
+}
+
+fn executor(
+    config: &Config,
+    policy: DestinationPolicy,
+    ids: &Arc<dyn Ids>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn CallExecutor>, Failure> {
+    let mut roots = TrustedRoots::default();
+    if let Some(path) = &config.extra_ca_file {
+        let cannot = |error| Failure::caused(format_args!("cannot read `extra_ca_file` {}", path.display()), &error);
+        roots.extra.push(fs::read(path).map_err(cannot)?);
+    }
+    let settings = ExecutorSettings { policy, roots, names: NameServers::default() };
+    let executor = ReqwestExecutor::new(settings, ids.clone(), clock.clone());
+    Ok(Arc::new(executor.map_err(|error| Failure::caused("cannot set up outbound calls", &error))?))
+}

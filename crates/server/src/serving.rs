@@ -1,0 +1,100 @@
+//! The listening side: accepting connections, HTTP/1, and ending gracefully.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use crate::failure::Failure;
+
+/// How long a connection may take to send the head of a request (IN). An idle connection ends after this time, too.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most headers of a request, and the most bytes of its head (IN: 16 KiB of headers and 8 KiB of URL).
+const MAX_HEADERS: usize = 100;
+const MAX_HEAD_BYTES: usize = 24 * 1024;
+
+/// The pause after a connection could not be accepted, since the next one will fail as well: no descriptor is free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// A bound port.
+pub(crate) struct Door {
+    listener: TcpListener,
+    /// The address with its real port.
+    pub address: SocketAddr,
+}
+
+impl Door {
+    /// Binds the address.
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failure> {
+        let refused = |error: std::io::Error| match error.kind() {
+            ErrorKind::AddrInUse => Failure::Failed(format!(
+                "another program listens on {address} already; stop it, or choose another address with \
+                 `--listen IP:PORT` or `listen` in the configuration (port 0 lets the system pick one)"
+            )),
+            ErrorKind::PermissionDenied => Failure::Failed(format!(
+                "this user may not listen on {address}; choose a port above 1023 with `--listen IP:PORT`"
+            )),
+            ErrorKind::AddrNotAvailable => Failure::Failed(format!(
+                "{} is no address of this machine; choose another with `--listen IP:PORT`",
+                address.ip()
+            )),
+            _ => Failure::caused(format_args!("cannot listen on {address}"), &error),
+        };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Serves until `stop`, then accepts no more and waits for the requests under way.
+    pub(crate) async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
+        let graceful = GracefulShutdown::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        tokio::spawn(serve_connection(stream, peer, router.clone(), graceful.watcher()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        graceful.shutdown().await;
+    }
+}
+
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+    // Small answers should not wait for more to send.
+    stream.set_nodelay(true).ok();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    // A client that goes away or talks nonsense is its own affair; requests have their own log lines.
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, %peer, "a connection ended early");
+    }
+}
