@@ -1,0 +1,196 @@
+//! The sources of the configuration, and what is wrong with them.
+
+use rstest::rstest;
+
+use crate::support::Program;
+
+#[test]
+fn every_fault_of_every_source_is_said_with_its_place_and_what_would_be_right() {
+    let program = Program::new()
+        .with_file(
+            "connectors.toml",
+            r#"listn = "127.0.0.1:8080"
+allow_http = "yes"
+allowed_destinations = ["10.0.0.0/8", "http://erp"]
+[auth]
+mode = "oidc"
+require_if_match = true
+[secret_stores.SecretStore]
+kind = "vault"
+address = "https://vault"
+[secret_stores.other]
+kind = "file"
+prefix = "SECRET_"
+[retention]
+log_days = 90
+bodies_days = 0
+"#,
+        )
+        .with("CONNECTORS_DB_URL", "postgres://me:hunter2@db/esg")
+        .with("CONNECTORS_EXECUTION_CIRCUIT_BREAKER", "on");
+    let ended = program.run(&["--config", "connectors.toml", "--listen", "localhost:8080"]);
+    assert_eq!(ended.code, Some(2));
+    assert_eq!(ended.stdout, "");
+    let expected = r#"connectors: the configuration is wrong
+  connectors.toml, line 1: there is no key `listn`; did you mean `listen`?
+  connectors.toml, line 2: `allow_http` is "yes" and must be `true` or `false`
+  connectors.toml, line 3: `allowed_destinations` contains "http://erp"; every entry must be a CIDR range such as `10.20.0.0/16`, an address, or a host name
+  connectors.toml, line 5: `auth.mode` is `oidc`, and OpenID Connect comes with a later version; in this one it is `none` or `api-key`
+  connectors.toml, line 6: there is no key `auth.require_if_match`; did you mean `require_if_match`, which stands above the first section?
+  connectors.toml, line 8: `secret_stores.SecretStore.kind` is `vault`, which a later version brings; in this one it is `file` or `env`
+  connectors.toml, line 10: `secret_stores.other.path` must be the path of a directory
+  connectors.toml, line 12: `secret_stores.other.prefix` does not belong to a store of the kind `file`, which has `path`
+  connectors.toml, line 14: there is no key `retention.log_days`; did you mean `retention.logs_days`?
+  connectors.toml, line 15: `retention.bodies_days` must be a number of days from 1 to 36500
+  the environment variable CONNECTORS_DB_URL: there is no such key; did you mean CONNECTORS_DATABASE_URL?
+  the environment variable CONNECTORS_EXECUTION_CIRCUIT_BREAKER: `execution.circuit_breaker` is "on" and must be `true` or `false`
+  the flag --listen: `listen` is "localhost:8080" and must be an IP address with a port, such as `127.0.0.1:8080`
+docs/configuration.md describes every key.
+"#;
+    assert_eq!(ended.stderr, expected);
+}
+
+#[rstest]
+#[case("listen = \"127.0.0.1:8080\"\nallow_http = \n", "line 2: this is not TOML")]
+#[case("allow_http = 1", "line 1: `allow_http` must be `true` or `false`")]
+#[case("listen = 8080", "line 1: `listen` must be an IP address with a port")]
+#[case("[listen]\nport = 1", "line 1: `listen` must be an IP address with a port")]
+#[case("auth = \"none\"", "line 1: `auth` is a section: write `[auth]`")]
+#[case("[observability]", "line 1: there is no section `[observability]`")]
+#[case("mode = \"none\"", "line 1: there is no key `mode`; did you mean `auth.mode` in the section `[auth]`?")]
+#[case("[secret_stores]\nhr = \"data\"", "line 2: a secret store is a section: write `[secret_stores.hr]`")]
+#[case("[secret_stores.\"h r\"]\nkind = \"file\"", "line 1: `h r`: a secret store is named with")]
+#[case("[secret_stores.hr]\npath = \"data\"", "line 1: `secret_stores.hr.kind` is missing; it is `file` or `env`")]
+#[case("[secret_stores.hr]\nkind = \"env\"", "line 1: `secret_stores.hr.prefix` must be what the names")]
+#[case(
+    "[secret_stores.hr]\nkind = \"env\"\nprefix = \"CONN\"",
+    "line 3: `secret_stores.hr.prefix` covers the variables of the configuration"
+)]
+#[case("database_url = \"data/c.db\"", "line 1: `database_url` must read `sqlite://PATH`")]
+#[case("log_level = \"verbose\"", "line 1: `log_level` is \"verbose\" and must be a level such as `info`")]
+#[case("log_format = \"xml\"", "line 1: `log_format` is \"xml\" and must be `pretty` or `json`")]
+#[case("[execution]\nmax_concurrent_calls = 1.5", "line 2: `execution.max_concurrent_calls` must be a number")]
+fn a_wrong_line_ends_the_start(#[case] file: &str, #[case] expected: &str) {
+    let ended = Program::new().with_file("c.toml", file).run(&["serve", "--config", "c.toml"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("\n  c.toml, {expected}")), "{}", ended.stderr);
+}
+
+#[rstest]
+#[case("CONNECTORS_LISTN", "127.0.0.1:0", "there is no such key; did you mean CONNECTORS_LISTEN?")]
+#[case("CONNECTORS_COLOUR", "blue", "there is no such key; variables that begin with CONNECTORS_ are keys")]
+#[case("CONNECTORS_LISTEN", "", "`listen` is empty; give it a value, or do not set it")]
+#[case("CONNECTORS_SECRET_STORES_HR_PATH", "x", "the variable names no member (`kind`, `path`, `prefix`)")]
+#[case("CONNECTORS_SECRET_STORES_SECRETSTORE_KIND", "aws", "`secret_stores.SecretStore.kind` is `aws`")]
+#[case("CONNECTORS_CONFIG", "missing.toml", "cannot read the file missing.toml: No such file or directory")]
+fn a_wrong_variable_ends_the_start(#[case] name: &str, #[case] value: &str, #[case] expected: &str) {
+    let ended = Program::new().with(name, value).run(&["serve"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("\n  the environment variable {name}: {expected}")), "{}", ended.stderr);
+}
+
+#[test]
+fn a_wrong_line_does_not_hide_behind_a_right_variable() {
+    let program = Program::new().with_file("c.toml", "allow_http = 1").with("CONNECTORS_ALLOW_HTTP", "true");
+    assert_eq!(program.run(&["migrate", "--config", "c.toml"]).code, Some(2));
+}
+
+#[test]
+fn the_file_overrides_the_default_the_environment_the_file_and_a_flag_both() {
+    let store = |program: &Program, arguments: &[&str]| {
+        let stderr = program.run(arguments).stderr;
+        let (_, rest) = stderr.rsplit_once("The store sqlite://").expect("a note");
+        rest.split(' ').next().expect("a path").to_owned()
+    };
+    let program = Program::new().with_file("c.toml", "database_url = \"sqlite://file.db\"");
+    assert_eq!(store(&program, &["migrate"]), "data/connectors.db");
+    assert_eq!(store(&program, &["--config", "c.toml", "migrate"]), "file.db");
+    assert_eq!(store(&program, &["migrate", "--config", "c.toml"]), "file.db");
+    let program = program.with("CONNECTORS_CONFIG", "c.toml");
+    assert_eq!(store(&program, &["migrate"]), "file.db");
+    let program = program.with("CONNECTORS_DATABASE_URL", "sqlite://variable.db");
+    assert_eq!(store(&program, &["migrate"]), "variable.db");
+    assert_eq!(store(&program, &["migrate", "--database-url", "sqlite://flag.db"]), "flag.db");
+    assert_eq!(store(&program, &["--database-url", "sqlite://flag.db", "migrate"]), "flag.db");
+}
+
+#[test]
+fn the_environment_reaches_every_key_with_one_underscore_or_two() {
+    let program = Program::new()
+        .with("CONNECTORS_AUTH__MODE", "api-key")
+        .with("CONNECTORS_LISTEN", "0.0.0.0:0")
+        .with("CONNECTORS_ALLOWED_DESTINATIONS", "10.20.0.0/16, erp.internal")
+        .with("CONNECTORS_REQUIRE_IF_MATCH", "true")
+        .with("CONNECTORS_EXECUTION_MAX_CONCURRENT_CALLS", "10")
+        .with("CONNECTORS_SECRET_STORES_SECRETSTORE_KIND", "env")
+        .with("CONNECTORS_SECRET_STORES_SECRETSTORE_PREFIX", "CONNECTORS_SECRET_")
+        .with("CONNECTORS_SECRET_HR", "a secret of that store, and no key")
+        .with("CONNECTORS_SERVICE_HOST", "10.96.0.7")
+        .with("CONNECTORS_PORT", "tcp://10.96.0.7:8080")
+        .with("OTHER", "is not ours");
+    program.succeed(&["migrate"]);
+}
+
+#[test]
+fn two_spellings_of_one_variable_are_a_fault() {
+    let program = Program::new().with("CONNECTORS_AUTH__MODE", "none").with("CONNECTORS_AUTH_MODE", "api-key");
+    let ended = program.run(&["migrate"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("are the same key; set one of them"), "{}", ended.stderr);
+}
+
+#[rstest]
+#[case("0.0.0.0:8080", Some(2))]
+#[case("[::]:8080", Some(2))]
+#[case("192.168.1.7:8080", Some(2))]
+#[case("[::ffff:10.0.0.1]:8080", Some(2))]
+#[case("127.0.0.1:8080", Some(0))]
+#[case("127.1.2.3:8080", Some(0))]
+#[case("[::1]:8080", Some(0))]
+#[case("[::ffff:127.0.0.1]:8080", Some(0))]
+fn without_authentication_only_loopback_is_listened_on(#[case] listen: &str, #[case] code: Option<i32>) {
+    let ended = Program::new().with("CONNECTORS_LISTEN", listen).run(&["migrate"]);
+    assert_eq!(ended.code, code, "{}", ended.stderr);
+    if code == Some(2) {
+        for advice in ["`auth.mode` to `api-key`", "`connectors keys create`", "listen on 127.0.0.1", listen] {
+            assert!(ended.stderr.contains(advice), "{}", ended.stderr);
+        }
+    }
+    let with_keys = Program::new().with("CONNECTORS_LISTEN", listen).with("CONNECTORS_AUTH_MODE", "api-key");
+    assert_eq!(with_keys.run(&["migrate"]).code, Some(0));
+}
+
+/// Nothing listens on port 1.
+#[rstest]
+#[case("postgres://me:hunter2@127.0.0.1:1/esg")]
+#[case("postgres://me@127.0.0.1:1/esg?password=hunter2")]
+#[case("postgres://me:1/hunter2@127.0.0.1:1/esg")]
+#[case("postgres://me:x@127.0.0.1:1/esg?pasword=hunter2")]
+#[case("mysql://me:hunter2@127.0.0.1:1/esg")]
+fn a_password_is_never_printed(#[case] url: &str) {
+    let file = format!("database_url = \"{url}\"");
+    for program in [
+        Program::new().with("CONNECTORS_DATABASE_URL", url),
+        Program::new().with("CONNECTORS_DATABASE_URL", url).with("CONNECTORS_LISTEN", "wrong"),
+        Program::new().with_file("c.toml", &file).with("CONNECTORS_CONFIG", "c.toml"),
+        Program::new().with_file("c.toml", &format!("{file} x")).with("CONNECTORS_CONFIG", "c.toml"),
+    ] {
+        let ended = program.with("CONNECTORS_LOG_LEVEL", "trace,sqlx=trace").run(&["serve"]);
+        assert_ne!(ended.code, Some(0));
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn keys_of_later_versions_are_named_at_the_start() {
+    let file = "metrics_listen = \"127.0.0.1:9090\"\n[execution]\ncircuit_breaker = true\n[retention]\nlogs_days = 90";
+    let program = Program::new().with_file("c.toml", file).with("CONNECTORS_INBOUND_LIMIT_PER_MINUTE", "100");
+    let log = program.start(&["--config", "c.toml"]).stop();
+    let said: Vec<&String> = log.iter().filter(|line| line.contains("does not serve it yet")).collect();
+    for key in ["metrics_listen", "execution.circuit_breaker", "retention.logs_days", "inbound_limit_per_minute"] {
+        let text = format!("`{key}` is set, and this version does not serve it yet");
+        assert!(said.iter().any(|line| line.contains("\"WARN\"") && line.contains(&text)), "{key}: {said:#?}");
+    }
+    assert_eq!(said.len(), 4);
+}

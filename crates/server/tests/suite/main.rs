@@ -1,0 +1,8 @@
+//! The built program, from outside: started in an empty directory with an empty environment, on ports of the system's
+//! choice.
+
+mod commands;
+mod configuration;
+mod contract;
+mod serving;
+mod support;

@@ -1,0 +1,9 @@
+//! Starting the program and talking to it.
+
+pub(crate) mod exchange;
+mod program;
+pub(crate) mod service;
+pub(crate) mod shape;
+pub(crate) mod upstream;
+
+pub(crate) use self::program::{Ended, Program, Running};
