@@ -22,7 +22,6 @@ mod router;
 mod security_headers;
 mod state;
 
-pub use self::openapi::openapi_json;
 pub use self::problem::ProblemCode;
-pub use self::router::app;
+pub use self::router::{app, openapi_json};
 pub use self::state::{AuthenticationMode, Options, Services};

@@ -25,13 +25,14 @@ use crate::problem::ProblemDetails;
 )]
 pub(crate) struct Document;
 
-/// The document that this version serves, pretty-printed, ending in a newline.
-#[must_use]
-pub fn openapi_json() -> String {
-    let (_, document) = crate::router::routes().split_for_parts();
+/// The document as it is served: pretty-printed, ending in a newline.
+pub(crate) fn print(document: &utoipa::openapi::OpenApi) -> String {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     complete(&mut document);
-    format!("{document:#}\n")
+    format!(
+        "{document:#}
+"
+    )
 }
 
 /// The closed sets of the requests. Answers stay plain strings there: their readers must tolerate new values.

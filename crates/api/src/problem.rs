@@ -5,7 +5,7 @@ mod catalogue;
 mod page;
 mod render;
 
-use application::error::Error;
+use application::error::{Causes, Error};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::fault::{Fault, FaultCode, Faults};
@@ -104,7 +104,7 @@ impl From<Error> for Problem {
                 format!("the connector has changed; its version is now {current}. Read it again before you change it"),
             ),
             Error::StoreUnavailable(cause) => {
-                tracing::error!(error = %cause, cause = ?std::error::Error::source(&cause), "the store is unavailable");
+                tracing::error!(error = %Causes(&cause), "the store is unavailable");
                 Self::new(ProblemCode::StoreUnavailable, "the service cannot reach its store; nothing was changed")
                     .later()
             }
@@ -115,7 +115,7 @@ impl From<Error> for Problem {
                 Self::new(ProblemCode::SecretStoreUnavailable, detail).later()
             }
             Error::Internal(cause) => {
-                tracing::error!(error = %cause, cause = ?cause.source(), "internal error");
+                tracing::error!(error = %Causes(cause.as_ref()), "internal error");
                 Self::new(
                     ProblemCode::InternalError,
                     "the service failed; its log has the cause under the correlation id",

@@ -14,13 +14,13 @@ use utoipa_axum::routes;
 
 use crate::access::{authenticate, needs};
 use crate::correlation::CorrelationLayer;
-use crate::openapi::{Document, openapi_json};
+use crate::openapi::{self, Document};
 use crate::problem::{Problem, ProblemCode};
 use crate::state::{ApiState, Options, Services};
 use crate::{audit, connectors, docs, execution, integration_logs, operational, problem, security_headers};
 
 /// Every documented route.
-pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(needs(Configure, routes!(connectors::controller::create)))
         .routes(needs(Read, routes!(connectors::controller::list)))
@@ -41,13 +41,19 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(problem::show_problem))
 }
 
+/// The OpenAPI document that this version serves, pretty-printed, ending in a newline.
+#[must_use]
+pub fn openapi_json() -> String {
+    openapi::print(routes().get_openapi())
+}
+
 /// The whole service as one router. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, so that the
 /// audit knows where changes come from.
 pub fn app(services: Services, options: Options) -> Router {
     let correlation = CorrelationLayer::new(services.ids.clone());
     let state = ApiState { services, options };
-    let (router, _) = routes().split_for_parts();
-    let document = openapi_json();
+    let (router, document) = routes().split_for_parts();
+    let document = openapi::print(&document);
     let layers = ServiceBuilder::new()
         .layer(correlation)
         .layer(from_fn(security_headers::secure))

@@ -57,3 +57,19 @@ impl From<Faults> for Error {
         Self::Invalid(faults)
     }
 }
+
+/// An error with its causes in one line, for the log; never for a caller.
+#[derive(Debug)]
+pub struct Causes<'a>(pub &'a dyn std::error::Error);
+
+impl std::fmt::Display for Causes<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(formatter, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

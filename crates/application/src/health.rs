@@ -5,6 +5,8 @@ use std::sync::Arc;
 use domain::repository::Storage;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::Causes;
+
 /// One thing that the work depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -33,7 +35,7 @@ impl HealthService {
         let storage = match self.storage.check().await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(error = %error, "the store is not ready");
+                tracing::warn!(error = %Causes(&error), "the store is not ready");
                 false
             }
         };

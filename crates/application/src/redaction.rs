@@ -4,7 +4,7 @@
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
@@ -47,6 +47,18 @@ const SECRET_NAMES: &[&str] = &[
 
 /// A known value shorter than this is only replaced where it stands alone: replacing every `a` would destroy the text.
 const SHORTEST_SUBSTRING: usize = 6;
+
+/// What is encoded in a URL differs from language to language: PHP's `urlencode`, RFC 3986, HTML forms and Java,
+/// Python's `quote`, ECMAScript's `encodeURIComponent` and `encodeURI`, and a URL that was put together unencoded.
+const URL_ENCODINGS: [&AsciiSet; 8] = [NON_ALPHANUMERIC, PHP, RFC_3986, FORM, PYTHON, COMPONENT, WHOLE, QUERY];
+const PHP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+const RFC_3986: &AsciiSet = &PHP.remove(b'~');
+const FORM: &AsciiSet = &PHP.remove(b'*');
+const PYTHON: &AsciiSet = &RFC_3986.remove(b'/');
+const COMPONENT: &AsciiSet = &RFC_3986.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
+const WHOLE: &AsciiSet = &RESERVED.remove(b'#').remove(b'$').remove(b'&').remove(b'+').remove(b',');
+const RESERVED: &AsciiSet = &COMPONENT.remove(b'/').remove(b':').remove(b';').remove(b'=').remove(b'?').remove(b'@');
+const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'\'').add(b'<').add(b'>');
 
 /// Replaces secrets in what goes out of a call.
 pub struct Redactor {
@@ -159,13 +171,13 @@ fn automaton(patterns: &[String]) -> Option<AhoCorasick> {
 /// A value as an upstream may send it back: raw, JSON-escaped, URL-encoded, in hexadecimal, and in base64 wherever its
 /// first byte falls within a group of three.
 fn spellings(value: &str) -> Vec<String> {
-    let mut spellings = vec![
-        value.to_owned(),
-        json_escaped(value),
-        utf8_percent_encode(value, NON_ALPHANUMERIC).to_string(),
-        url::form_urlencoded::byte_serialize(value.as_bytes()).collect(),
-        hex::encode(value),
-    ];
+    let escaped = json_escaped(value);
+    // Many a JSON writer escapes `/` as well.
+    let mut spellings = vec![value.to_owned(), escaped.replace('/', "\\/"), escaped, hex::encode(value)];
+    for left_alone in URL_ENCODINGS {
+        let encoded = utf8_percent_encode(value, left_alone).to_string();
+        spellings.extend([encoded.replace("%20", "+"), encoded]);
+    }
     for offset in 0..3 {
         spellings.extend([within_base64(&STANDARD, value, offset), within_base64(&URL_SAFE, value, offset)]);
     }

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::access::{Actor, ActorType, Principal, Role, Scope};
-use crate::audit::{Act, Action, AuditEntry, differences};
-use crate::connector::Stamp;
+use crate::audit::{Act, Action, AuditEntry, Stamp, differences};
 use crate::fault::{FaultCode, Refusal};
 use crate::id::ApiKeyId;
 

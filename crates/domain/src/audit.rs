@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::access::Actor;
-use crate::connector::Stamp;
 use crate::correlation::CorrelationId;
 use crate::fault::pointer_to;
 use crate::id::ConnectorId;
@@ -24,6 +23,15 @@ pub struct Act {
     pub correlation_id: CorrelationId,
     /// From where; `None` for acts at the machine itself.
     pub source_address: Option<IpAddr>,
+}
+
+/// Who did something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The moment, in UTC with microseconds.
+    pub at: DateTime<Utc>,
+    /// The actor's name.
+    pub by: String,
 }
 
 impl Act {

@@ -8,7 +8,6 @@ mod name;
 mod settings;
 mod text;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 pub use self::authentication::{ApiKeyPlacement, Authentication};
@@ -16,7 +15,7 @@ pub use self::capability::{Capabilities, Capability};
 pub use self::endpoint::BaseUrl;
 pub use self::name::{ConnectorName, fold};
 pub use self::settings::{ConnectorDraft, ConnectorSettings, seconds_as_json};
-use crate::audit::{Act, Action, AuditEntry, differences};
+use crate::audit::{Act, Action, AuditEntry, Stamp, differences};
 use crate::fault::{FaultCode, Faults, Refusal};
 use crate::id::ConnectorId;
 
@@ -44,15 +43,6 @@ impl ConnectorStatus {
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Enabled, Self::Disabled].into_iter().find(|status| status.as_str() == text)
     }
-}
-
-/// Who did something, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    /// The moment, in UTC with microseconds.
-    pub at: DateTime<Utc>,
-    /// The actor's name.
-    pub by: String,
 }
 
 /// The status, and how it came about.

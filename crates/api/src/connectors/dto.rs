@@ -1,6 +1,7 @@
 //! Connectors as the contract writes them.
 
-use domain::connector::{Connector, ConnectorDraft, Stamp, seconds_as_json};
+use domain::audit::Stamp;
+use domain::connector::{Connector, ConnectorDraft, seconds_as_json};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -5,39 +5,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::payload;
+use super::response::{AnsweredBody, AnsweredResponse};
 use crate::ports::UpstreamResponse;
 use crate::redaction::Redactor;
 
 /// How much of an upstream's own explanation is kept with a failure, in characters.
 const EXPLANATION: usize = 1_000;
-
-/// An upstream's answer as the caller gets it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AnsweredResponse {
-    /// The status.
-    pub status_code: u16,
-    /// The headers, names in lower case; several values are joined with `, `.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: AnsweredBody,
-    /// The size of the body after decompression, before redaction.
-    pub body_bytes: usize,
-    /// The SHA-256 of the same bytes.
-    pub body_sha256: [u8; 32],
-}
-
-/// A body by what it is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AnsweredBody {
-    /// There was none.
-    Empty,
-    /// JSON.
-    Json(Value),
-    /// Text in UTF-8.
-    Text(String),
-    /// Anything else; only its size and digest are told.
-    Binary,
-}
 
 /// An answer, and what is wrong with it.
 pub(super) struct Answer {

@@ -9,7 +9,8 @@ use domain::integration_log::{Attempt, CallIntent};
 use domain::repository::Storage;
 use tokio_util::sync::CancellationToken;
 
-use super::{Causes, IntegrationExecutionService, payload};
+use super::{IntegrationExecutionService, payload};
+use crate::error::Causes;
 use crate::ports::AttemptGate;
 use crate::redaction::Redactor;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use domain::failure::Failure;
 use domain::mapping::{FieldMappings, MappingOutcome};
 
-use super::answer::{Answer, AnsweredResponse};
+use super::answer::Answer;
 use super::payload;
+use super::response::AnsweredResponse;
 use crate::ports::CallReport;
 use crate::redaction::Redactor;
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{AnsweredBody, AnsweredResponse};
+use super::response::{AnsweredBody, AnsweredResponse};
 use crate::ports::{CallPlan, Credential};
 use crate::redaction::{REDACTED, Redactor};
 
