@@ -1,0 +1,5 @@
+//! The adapters against what they really talk to.
+
+mod http;
+mod secrets;
+mod storage;
