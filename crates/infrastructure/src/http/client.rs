@@ -35,6 +35,9 @@ pub enum ClientError {
     /// An extra root is no PEM bundle of certificates.
     #[error("an extra root certificate cannot be read")]
     ExtraRoot(#[source] reqwest::Error),
+    /// An extra root holds no PEM certificate at all: it would be trusted in vain.
+    #[error("an extra root contains no certificate in PEM")]
+    EmptyRoot,
     /// There is no trusted root at all, or TLS cannot be set up.
     #[error("the HTTP client cannot be built")]
     Client(#[source] reqwest::Error),
@@ -61,7 +64,11 @@ pub(super) fn build(guard: &Guard, roots: &TrustedRoots) -> Result<Client, Clien
     install_crypto_provider();
     let mut certificates = Vec::new();
     for bundle in &roots.extra {
-        certificates.extend(Certificate::from_pem_bundle(bundle).map_err(ClientError::ExtraRoot)?);
+        let found = Certificate::from_pem_bundle(bundle).map_err(ClientError::ExtraRoot)?;
+        if found.is_empty() {
+            return Err(ClientError::EmptyRoot);
+        }
+        certificates.extend(found);
     }
     Client::builder()
         .redirect(redirect::Policy::none())

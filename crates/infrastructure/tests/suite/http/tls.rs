@@ -1,7 +1,10 @@
 //! TLS: certificates are judged and never retried, unfinished handshakes are.
 
+use std::sync::Arc;
+
 use domain::failure::ErrorCode;
-use infrastructure::http::ReqwestExecutor;
+use infrastructure::http::{ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
+use infrastructure::system::{SystemClock, UuidV7Ids};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use rstest::rstest;
 use tokio_rustls::TlsAcceptor;
@@ -124,4 +127,17 @@ async fn rt_9_connections_that_die_are_harmless_over_tls_too() {
         run(&executor, &plan).await;
         assert!(upstream.hits().len() - before <= 1);
     }
+}
+
+#[rstest]
+#[case::empty("")]
+#[case::no_pem("not a certificate")]
+#[case::a_key("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")]
+#[case::no_der("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")]
+#[case::no_base64("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n")]
+#[test]
+fn an_extra_root_that_would_be_trusted_in_vain_is_refused(#[case] bundle: &str) {
+    let roots = TrustedRoots { extra: vec![Authority::new().pem(), bundle.as_bytes().to_vec()] };
+    let settings = ExecutorSettings { roots, names: NameServers::At(Vec::new()), ..ExecutorSettings::default() };
+    assert!(ReqwestExecutor::new(settings, Arc::new(UuidV7Ids), Arc::new(SystemClock)).is_err());
 }
