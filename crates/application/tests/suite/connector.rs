@@ -1,0 +1,6 @@
+//! Registering, changing and switching connectors.
+
+mod reconfigure;
+mod register;
+mod scope;
+mod switch;

@@ -1,0 +1,15 @@
+//! The ports, in memory. Each does faithfully what its adapter does, and can be told to fail.
+
+mod clock;
+mod executor;
+mod ids;
+mod journal;
+mod secrets;
+mod storage;
+
+pub(crate) use clock::SteppableClock;
+pub(crate) use executor::{ScriptedExecutor, SentPlan, Step};
+pub(crate) use ids::CountingIds;
+pub(crate) use journal::Journal;
+pub(crate) use secrets::ScriptedSecrets;
+pub(crate) use storage::{MemoryStorage, Operation};

@@ -1,0 +1,10 @@
+//! The use cases against hand-written fakes of their ports, in paused time.
+
+mod api_key;
+mod audit;
+mod connector;
+mod execution;
+mod fakes;
+mod health;
+mod integration_log;
+mod world;
