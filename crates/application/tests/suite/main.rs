@@ -7,4 +7,5 @@ mod execution;
 mod fakes;
 mod health;
 mod integration_log;
+mod redaction;
 mod world;
