@@ -121,7 +121,7 @@ pub struct UpstreamResponse {
 /// How the attempts of a call ended. Not redacted: the service redacts before anything leaves it.
 #[derive(Debug)]
 pub struct CallReport {
-    /// The last answer that came whole, whatever its status.
+    /// The last answer that came whole; of one whose status is no success, also what could be read of it.
     pub response: Option<UpstreamResponse>,
     /// Why the call is no success; `None` for a success.
     pub failure: Option<Failure>,
