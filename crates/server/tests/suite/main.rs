@@ -4,5 +4,6 @@
 mod commands;
 mod configuration;
 mod contract;
+mod demo;
 mod serving;
 mod support;

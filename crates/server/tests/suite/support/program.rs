@@ -88,6 +88,19 @@ impl Program {
         running
     }
 
+    /// Starts the demo, whose log is here what it shows on standard output, and waits until it says where it listens.
+    pub(crate) fn start_demo(&self) -> Running {
+        let mut child = self.spawn(&["demo", "--listen", "127.0.0.1:0"], Stdio::piped());
+        let lines = read_lines(child.stdout.take().expect("a pipe"));
+        // Nobody asks for it, but a full pipe would hold the program up.
+        drop(read_lines(child.stderr.take().expect("a pipe")));
+        let mut running = Running { child, lines, log: Vec::new(), address: ([127, 0, 0, 1], 0).into() };
+        let line = running.wait_for_line("the service listens at http://");
+        let (_, address) = line.split_once("http://").expect("an address");
+        running.address = address.parse().expect("an address");
+        running
+    }
+
     fn spawn(&self, arguments: &[&str], stdout: Stdio) -> Child {
         Command::new(env!("CARGO_BIN_EXE_connectors"))
             .args(arguments)
