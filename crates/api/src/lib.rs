@@ -20,6 +20,7 @@ mod problem;
 mod query;
 mod router;
 mod security_headers;
+mod segment;
 mod state;
 
 pub use self::problem::ProblemCode;

@@ -1,6 +1,6 @@
 //! The operations on the audit trail.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::audit::AuditFilter;
 use domain::correlation::CorrelationId;
@@ -12,6 +12,7 @@ use crate::context::Caller;
 use crate::list::{Cursors, List};
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 /// List the audit entries of a connector
@@ -37,7 +38,7 @@ use crate::state::ApiState;
 pub(crate) async fn list_of_connector(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let id = connector_id(&id)?;

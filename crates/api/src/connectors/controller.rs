@@ -1,6 +1,6 @@
 //! The operations on connectors.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::connector::{Capability, Connector, ConnectorStatus};
@@ -16,6 +16,7 @@ use crate::members::Members;
 use crate::precondition::{IfMatch, etag, is_current};
 use crate::problem::{Problem, ProblemCode};
 use crate::query::Query;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 /// The id in a path; one that is no id names no connector.
@@ -111,7 +112,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -149,7 +150,7 @@ pub(crate) async fn get(
 pub(crate) async fn update(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     IfMatch(precondition): IfMatch,
     query: Query,
     JsonBody(body): JsonBody,
@@ -183,7 +184,7 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     IfMatch(precondition): IfMatch,
     query: Query,
 ) -> Result<StatusCode, Problem> {
@@ -209,7 +210,7 @@ pub(crate) async fn delete(
 pub(crate) async fn enable(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     query: Query,
     body: OptionalJsonBody,
 ) -> Result<Response, Problem> {
@@ -237,7 +238,7 @@ pub(crate) async fn enable(
 pub(crate) async fn disable(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     query: Query,
     body: OptionalJsonBody,
 ) -> Result<Response, Problem> {

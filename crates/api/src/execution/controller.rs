@@ -1,6 +1,6 @@
 //! The operation that calls an upstream.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 
@@ -12,6 +12,7 @@ use crate::context::Caller;
 use crate::members::Members;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 const INTEGRATION_STATUS: HeaderName = HeaderName::from_static("x-integration-status");
@@ -33,7 +34,7 @@ const INTEGRATION_STATUS: HeaderName = HeaderName::from_static("x-integration-st
 pub(crate) async fn execute(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     query: Query,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {

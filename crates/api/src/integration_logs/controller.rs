@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use application::context::RequestContext;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use domain::correlation::CorrelationId;
@@ -17,6 +17,7 @@ use crate::context::Caller;
 use crate::list::{Cursors, List};
 use crate::problem::{Problem, ProblemCode};
 use crate::query::Query;
+use crate::segment::Segment;
 use crate::state::ApiState;
 
 /// List the calls of a connector
@@ -43,7 +44,7 @@ use crate::state::ApiState;
 pub(crate) async fn list_of_connector(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let id = connector_id(&id)?;
@@ -105,7 +106,7 @@ pub(crate) async fn list(
 pub(crate) async fn list_by_correlation(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(correlation): Path<String>,
+    Segment(correlation): Segment,
     query: Query,
 ) -> Result<Response, Problem> {
     let Some(correlation) = CorrelationId::parse(&correlation) else {
@@ -131,7 +132,7 @@ pub(crate) async fn list_by_correlation(
 pub(crate) async fn get(
     State(state): State<ApiState>,
     Caller(context): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     query: Query,
 ) -> Result<Response, Problem> {
     let id = LogId::parse(&id)

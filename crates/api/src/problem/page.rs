@@ -1,10 +1,10 @@
 //! The pages to which the `type` of a problem leads.
 
-use axum::extract::Path;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::{Problem, ProblemCode};
+use crate::segment::Segment;
 
 /// The page of a problem
 ///
@@ -18,7 +18,7 @@ use super::{Problem, ProblemCode};
     responses((status = 200, description = "The page", content_type = "text/html", body = String)),
     security(())
 )]
-pub(crate) async fn show_problem(Path(code): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn show_problem(Segment(code): Segment) -> Result<Response, Problem> {
     let code = ProblemCode::parse(&code)
         .ok_or_else(|| Problem::new(ProblemCode::NotFound, "there is no problem of this code"))?;
     let page = format!(

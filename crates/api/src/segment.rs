@@ -1,0 +1,19 @@
+//! The variable segment of a path.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+/// The segment, decoded; empty where it does not decode to text. Nothing has an empty name, so that such a path ends as
+/// any other that names nothing.
+pub(crate) struct Segment(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let segment = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(segment.map(|Path(segment)| segment).unwrap_or_default()))
+    }
+}
