@@ -1,0 +1,181 @@
+//! A client on a bare socket, so that odd requests can be sent. It checks what the contract says of every answer
+//! without exception.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An answer that takes longer has been forgotten.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One request.
+#[must_use]
+pub(crate) struct Request {
+    address: SocketAddr,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub(crate) fn new(address: SocketAddr, method: &str, target: &str) -> Self {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        Self { address, head, body: Vec::new() }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        for part in [name, ": ", value, "\r\n"] {
+            self.head.push_str(part);
+        }
+        self
+    }
+
+    /// Presents an API key.
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {key}"))
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.header("Content-Type", "application/json").body(body.to_string())
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let Self { address, head, body } = self;
+        let mut bytes = format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+        bytes.extend_from_slice(&body);
+        let answer = exchange(address, &bytes).await;
+        answer.check(&head);
+        answer
+    }
+}
+
+/// Sends these bytes on a connection of their own and reads until its end.
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+    let exchanging = async {
+        let mut stream = TcpStream::connect(address).await.expect("the service listens");
+        // A refusal may come before the whole request has left.
+        stream.write_all(bytes).await.ok();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok();
+        Answer::parse(&answer)
+    };
+    tokio::time::timeout(PATIENCE, exchanging).await.expect("an answer in time")
+}
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the head of an answer");
+        let head = std::str::from_utf8(&bytes[..end]).expect("a head in UTF-8");
+        let mut lines = head.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+        let headers = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        Self { status: status.expect("a status line"), headers, body: bytes[end + 4..].to_vec() }
+    }
+
+    /// The value of a header that may stand there once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert!(values.next().is_none(), "{name} stands twice");
+        value
+    }
+
+    pub(crate) fn correlation_id(&self) -> &str {
+        self.header("x-correlation-id").expect("a correlation id")
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a body in UTF-8")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The body of an answer with this status.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        self.json()
+    }
+
+    /// Asserts that it is the problem of this status and code, and passes its body on.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        let problem = self.expect(status);
+        assert_eq!(problem["code"], code, "{problem:#}");
+        problem
+    }
+
+    /// The pointers of what is invalid, sorted.
+    #[track_caller]
+    pub(crate) fn pointers(&self) -> Vec<String> {
+        let problem = self.expect(422);
+        let errors = problem["errors"].as_array().expect("errors");
+        let mut pointers: Vec<String> =
+            errors.iter().filter_map(|error| error["pointer"].as_str()).map(str::to_owned).collect();
+        pointers.sort_unstable();
+        pointers
+    }
+
+    /// What holds for every answer: the correlation id, the media types, the last newline, the members of a problem.
+    #[track_caller]
+    fn check(&self, head: &str) {
+        let asked = head.lines().next().unwrap_or_default();
+        let correlation = self.header("x-correlation-id").unwrap_or_else(|| panic!("{asked}: no correlation id"));
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{asked}");
+        let media_type = self.header("content-type").unwrap_or_default();
+        if self.body.is_empty() {
+            let may_be = matches!(self.status, 204 | 304) || asked.starts_with("HEAD ");
+            assert!(may_be, "{asked}: {} has no body", self.status);
+            return;
+        }
+        if self.status >= 400 {
+            assert_eq!(media_type, "application/problem+json", "{asked}: {}", self.text());
+            self.check_problem(asked, correlation);
+        }
+        if media_type.contains("json") {
+            assert!(self.body.ends_with(b"\n"), "{asked}: no newline at the end");
+            assert!(self.status >= 400 || media_type == "application/json; charset=utf-8", "{asked}: {media_type}");
+        }
+    }
+
+    #[track_caller]
+    fn check_problem(&self, asked: &str, correlation: &str) {
+        let problem = self.json();
+        let path = asked.split(' ').nth(1).and_then(|target| target.split('?').next()).unwrap_or_default();
+        let code = problem["code"].as_str().unwrap_or_else(|| panic!("{asked}: {problem}"));
+        assert_eq!(problem["type"], format!("/problems/{code}"), "{asked}");
+        assert_eq!(problem["status"], self.status, "{asked}");
+        assert_eq!(problem["correlationId"], correlation, "{asked}");
+        assert_eq!(problem["instance"], path, "{asked}");
+        for member in ["title", "detail"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{asked}: {member}");
+        }
+        for error in problem["errors"].as_array().into_iter().flatten() {
+            for member in ["pointer", "code", "detail"] {
+                assert!(error[member].is_string(), "{asked}: {error}");
+            }
+        }
+        let members = problem.as_object().map_or(0, serde_json::Map::len);
+        assert_eq!(members, if problem["errors"].is_null() { 7 } else { 8 }, "{asked}: {problem}");
+    }
+}
