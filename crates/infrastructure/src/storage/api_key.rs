@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::access::{Role, Scope};
 use domain::api_key::{ApiKey, KeyChange, KeyDigest, KeyName};
-use domain::connector::Stamp;
+use domain::audit::Stamp;
 use domain::error::StorageError;
 use domain::id::{ApiKeyId, ConnectorId};
 use domain::repository::{ApiKeyRepository, StorageResult};

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use domain::access::Scope;
+use domain::audit::Stamp;
 use domain::connector::{
-    Capability, Change, ChangeKind, Connector, ConnectorDraft, ConnectorSettings, ConnectorStatus, Stamp, Switch, fold,
+    Capability, Change, ChangeKind, Connector, ConnectorDraft, ConnectorSettings, ConnectorStatus, Switch, fold,
     seconds_as_json,
 };
 use domain::error::StorageError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::error::StorageError;
 use domain::repository::StorageResult;
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection as _, PgPool, Postgres, Sqlite, SqlitePool};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 
 use super::failure::{storage_error, timed_out};
 
@@ -52,7 +52,7 @@ impl Pool {
             Self::Postgres(_) => "BEGIN",
             Self::Sqlite { .. } => "BEGIN IMMEDIATE",
         };
-        session.control(statement).await?;
+        within(session.link().control(statement)).await.map_err(storage_error)?;
         Ok(session)
     }
 }
@@ -64,13 +64,6 @@ pub(super) enum Link {
 }
 
 impl Link {
-    async fn ping(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Postgres(connection) => connection.ping().await,
-            Self::Sqlite(connection) => connection.ping().await,
-        }
-    }
-
     async fn control(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         let query = sqlx::raw_sql(statement);
         match self {
@@ -85,18 +78,24 @@ impl Link {
             Self::Sqlite(connection) => connection.close_on_drop(),
         }
     }
+
+    async fn return_to_pool(mut self) {
+        match &mut self {
+            Self::Postgres(connection) => connection.return_to_pool().await,
+            Self::Sqlite(connection) => connection.return_to_pool().await,
+        }
+    }
 }
 
-/// A borrowed connection, and what is under way on it.
+/// A borrowed connection, perhaps in a transaction.
 pub(super) struct Session {
     link: Option<Link>,
     in_transaction: bool,
-    in_statement: bool,
 }
 
 impl Session {
     fn new(link: Link) -> Self {
-        Self { link: Some(link), in_transaction: false, in_statement: false }
+        Self { link: Some(link), in_transaction: false }
     }
 
     /// Whether PostgreSQL is behind it.
@@ -104,50 +103,32 @@ impl Session {
         matches!(self.link, Some(Link::Postgres(_)))
     }
 
-    /// The connection, for one statement; [`Self::end_statement`] must follow.
-    pub(super) fn begin_statement(&mut self) -> &mut Link {
-        self.in_statement = true;
+    /// The connection.
+    pub(super) fn link(&mut self) -> &mut Link {
         self.link.as_mut().expect("the connection is taken by `drop` alone")
-    }
-
-    /// Notes how the statement ended. After a time-out or a broken wire it may still be under way.
-    pub(super) fn end_statement<T>(&mut self, answer: &Result<T, sqlx::Error>) {
-        self.in_statement = matches!(answer, Err(sqlx::Error::Io(_)));
-    }
-
-    async fn control(&mut self, statement: &'static str) -> StorageResult<()> {
-        let answer = within(self.begin_statement().control(statement)).await;
-        self.end_statement(&answer);
-        answer.map_err(storage_error)
     }
 
     /// Makes the transaction durable.
     pub(super) async fn commit(mut self) -> StorageResult<()> {
-        self.control("COMMIT").await?;
+        within(self.link().control("COMMIT")).await.map_err(storage_error)?;
         self.in_transaction = false;
         Ok(())
     }
 }
 
 impl Drop for Session {
-    /// A connection goes back to its pool only in a known state: a transaction is rolled back, a statement that was
-    /// given up has to end. One that does not answer is closed, so that a dead network does not hold the pool.
+    /// A transaction is rolled back. Then sqlx asks the connection whether it still is one before it goes back to its
+    /// pool, and would wait for the answer as long as a dead network keeps it waiting, until no connection is left: so
+    /// the wait ends here, and the connection with it.
     fn drop(&mut self) {
         let Some(mut link) = self.link.take() else { return };
         let in_transaction = self.in_transaction;
-        if !in_transaction && !self.in_statement {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            link.close_on_drop();
-            return;
-        };
-        runtime.spawn(async move {
-            let settled =
-                if in_transaction { within(link.control("ROLLBACK")).await } else { within(link.ping()).await };
-            if settled.is_err() {
+        tokio::spawn(async move {
+            if in_transaction && within(link.control("ROLLBACK")).await.is_err() {
                 link.close_on_drop();
+                return;
             }
+            let _late = tokio::time::timeout(STATEMENT_TIMEOUT, link.return_to_pool()).await;
         });
     }
 }
@@ -185,16 +166,14 @@ macro_rules! fetch {
         use $crate::storage::rows::read_all;
 
         let session: &mut Session = $session;
-        match session.begin_statement() {
+        match session.link() {
             Link::Postgres(connection) => {
-                let answer = within($query.fetch_all(&mut **connection)).await;
-                session.end_statement(&answer);
-                answer.map_err(storage_error).and_then(|rows| read_all::<_, $row>(&rows))
+                let rows = within($query.fetch_all(&mut **connection)).await;
+                rows.map_err(storage_error).and_then(|rows| read_all::<_, $row>(&rows))
             }
             Link::Sqlite(connection) => {
-                let answer = within($query.fetch_all(&mut **connection)).await;
-                session.end_statement(&answer);
-                answer.map_err(storage_error).and_then(|rows| read_all::<_, $row>(&rows))
+                let rows = within($query.fetch_all(&mut **connection)).await;
+                rows.map_err(storage_error).and_then(|rows| read_all::<_, $row>(&rows))
             }
         }
     }};
@@ -206,7 +185,7 @@ macro_rules! execute {
         use $crate::storage::engine::{Link, Session, within};
 
         let session: &mut Session = $session;
-        let answer = match session.begin_statement() {
+        let touched = match session.link() {
             Link::Postgres(connection) => {
                 within(sqlx::query($sql)$(.bind($bind))*.execute(&mut **connection)).await.map(|done| done.rows_affected())
             }
@@ -214,8 +193,7 @@ macro_rules! execute {
                 within(sqlx::query($sql)$(.bind($bind))*.execute(&mut **connection)).await.map(|done| done.rows_affected())
             }
         };
-        session.end_statement(&answer);
-        answer.map_err($crate::storage::failure::storage_error)
+        touched.map_err($crate::storage::failure::storage_error)
     }};
 }
 

@@ -1,11 +1,13 @@
 use std::time::{Duration, Instant};
 
 use domain::error::StorageError;
-use domain::repository::{IntegrationLogRepository, Storage};
+use domain::repository::{Begun, IntegrationLogRepository, Storage};
 use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
 use sqlx::{Connection, SqliteConnection};
 use test_support::{Engine, TestDatabase};
-use tokio::net::TcpListener;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::samples::{begin, complete, connector_id, intent, log_id, register_enabled, success};
@@ -38,6 +40,57 @@ async fn a_server_that_never_answers_is_unavailable_within_the_acquire_timeout()
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     assert_unavailable_soon(&unavailable(port).await).await;
+}
+
+/// A network before `server` that can be told to forget its connections: they stay open, and nothing arrives any more.
+async fn network(server: String) -> (u16, watch::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (forget, forgotten) = watch::channel(());
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut upstream = TcpStream::connect(&server).await.expect("the server");
+            let mut forgotten = forgotten.clone();
+            forgotten.mark_unchanged();
+            open.push(tokio::spawn(async move {
+                tokio::select! {
+                    _ended = copy_bidirectional(&mut client, &mut upstream) => {}
+                    _asked = forgotten.changed() => std::future::pending().await,
+                }
+            }));
+        }
+    });
+    (port, forget)
+}
+
+#[tokio::test]
+async fn connections_that_a_network_forgets_are_given_up_and_replaced() {
+    let database = TestDatabase::start(Engine::Postgres).await;
+    register_enabled(&database.storage().await, 1, "One").await;
+    let (user, rest) = database.url().split_once('@').expect("a user");
+    let (server, name) = rest.split_once('/').expect("a database");
+    let (port, forget) = network(server.to_owned()).await;
+    let url = DatabaseUrl::parse(&format!("{user}@127.0.0.1:{port}/{name}")).expect("a URL");
+    let one = StorageOptions { max_connections: 1, ..StorageOptions::default() };
+    let storage = SqlStorage::connect(&url, &one).await.expect("open");
+    begin(&storage, &intent(1, 1)).await;
+
+    forget.send(()).expect("the network is there");
+    let started = Instant::now();
+    let lost = storage.begin_call(&intent(2, 1)).await;
+    assert!(matches!(lost, Err(StorageError::Unavailable(_))), "{lost:?}");
+    // The only connection was lost: that the pool has one again shows that it does not wait for the old one for ever.
+    let healed = loop {
+        match storage.begin_call(&intent(3, 1)).await {
+            Ok(begun) => break begun,
+            Err(StorageError::Unavailable(_)) => {
+                assert!(started.elapsed() < Duration::from_secs(20), "it does not heal");
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(healed, Begun::InProgress);
 }
 
 #[tokio::test]
