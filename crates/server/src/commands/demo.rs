@@ -27,8 +27,7 @@ use self::client::Client;
 use self::scenario::Scenario;
 use self::screen::Screen;
 use self::upstream::Upstream;
-use super::serve::serve;
-use crate::composition::compose;
+use super::serve::{prepare, serve};
 use crate::config::{AuthMode, Config, DEFAULT_STORE, SecretStoreConfig};
 use crate::failure::Failure;
 use crate::serving::Door;
@@ -40,13 +39,13 @@ const LOOPBACK: &str = "127.0.0.1/32";
 /// Plays the demo, then serves until a signal.
 pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let screen = Screen::begin();
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let folder = secrets_folder(&config)?;
     open_loopback(&mut config)?;
     // The door comes first: when the port is taken, nothing has been written yet.
     let door = Door::open(config.listen).await?;
     let address = door.address;
-    let application = compose(&config).await?;
+    let Some(application) = prepare(&config, &mut signals).await? else { return Ok(()) };
     secrets::write_into(&folder).await?;
     introduce(&screen, &config, address, &folder);
 
@@ -77,14 +76,8 @@ impl Stage {
     async fn play(&self, shutdown: CancellationToken) -> Result<(), Failure> {
         let cannot = |error| Failure::caused("cannot start the demo's upstream", &error);
         let upstream = Upstream::start(shutdown).await.map_err(cannot)?;
-        let scenario = Scenario {
-            client: &self.client,
-            screen: &self.screen,
-            run: &self.run,
-            upstream: upstream.base_url(),
-            dead: &upstream.dead_url().map_err(cannot)?,
-        };
-        self.screen.step(format_args!("the demo upstream answers at {}", upstream.base_url()));
+        self.screen.step(format_args!("the demo upstream answers at {}", upstream.base_url));
+        let scenario = Scenario { client: &self.client, screen: &self.screen, run: &self.run, upstream: &upstream };
         let played = scenario.play().await?;
         epilogue::show(&self.screen, &played, self.address);
         Ok(())

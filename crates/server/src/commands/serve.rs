@@ -19,18 +19,23 @@ const CLOSING: Duration = Duration::from_secs(3);
 /// Serves what the configuration says.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
+    let Some(application) = prepare(config, &mut signals).await? else { return Ok(()) };
+    let door = Door::open(config.listen).await?;
+    serve(application, door, signals).await
+}
+
+/// Puts the service together, and says what it does not do yet. `None`: a signal came first.
+pub(crate) async fn prepare(config: &Config, signals: &mut Signals) -> Result<Option<Application>, Failure> {
     for key in &config.later_keys {
         tracing::warn!(key, "`{key}` is set, and this version does not serve it yet");
     }
-    let application = tokio::select! {
-        composed = compose(config) => composed?,
+    tokio::select! {
+        composed = compose(config) => composed.map(Some),
         signal = signals.next() => {
             tracing::info!(signal, "ended before the start was complete");
-            return Ok(());
+            Ok(None)
         }
-    };
-    let door = Door::open(config.listen).await?;
-    serve(application, door, signals).await
+    }
 }
 
 /// Serves the application at the door until a signal, then ends it: not ready at once, no new connections, the

@@ -12,6 +12,7 @@ use super::hr::{self, HR, OLD_HR};
 use super::outcome::{Outcome, read};
 use super::registration::{CONNECTORS, register};
 use super::screen::Screen;
+use super::upstream::Upstream;
 use super::utility::{self, POWER};
 use crate::failure::Failure;
 
@@ -24,9 +25,7 @@ pub(super) struct Scenario<'a> {
     pub(super) screen: &'a Screen,
     /// What the correlation ids of this run begin with.
     pub(super) run: &'a str,
-    /// Where the upstream answers, and where nobody does.
-    pub(super) upstream: &'a str,
-    pub(super) dead: &'a str,
+    pub(super) upstream: &'a Upstream,
 }
 
 /// What came of it.
@@ -88,14 +87,15 @@ impl Scenario<'_> {
     }
 
     async fn register_all(&self) -> Result<Ids, Failure> {
+        let Upstream { base_url, dead_url } = self.upstream;
         let connectors = [
-            (HR, hr::connector(self.upstream)),
-            (OLD_HR, hr::connector_with_expired_key(self.upstream)),
-            (ERP, erp::connector(self.upstream)),
-            (POWER, utility::connector(self.upstream)),
-            (WATER, contractors::water(self.upstream)),
-            (WASTE, contractors::waste(self.dead)),
-            (TRAVEL, contractors::travel(self.upstream)),
+            (HR, hr::connector(base_url)),
+            (OLD_HR, hr::connector_with_expired_key(base_url)),
+            (ERP, erp::connector(base_url)),
+            (POWER, utility::connector(base_url)),
+            (WATER, contractors::water(base_url)),
+            (WASTE, contractors::waste(dead_url)),
+            (TRAVEL, contractors::travel(base_url)),
         ];
         let mut ids = Ids::new();
         let mut known = 0;

@@ -18,37 +18,32 @@ use self::credential::Credential;
 use self::trouble::Visits;
 use super::{contractors, erp, hr, utility};
 
-/// The upstream, from its start until the shutdown.
+/// Where the upstream is.
 pub(super) struct Upstream {
-    base_url: String,
-    dead: TcpSocket,
+    /// Where its systems answer.
+    pub(super) base_url: String,
+    /// Where nobody does.
+    pub(super) dead_url: String,
 }
 
 impl Upstream {
     /// Starts to answer; goes on until `shutdown`.
     pub(super) async fn start(shutdown: CancellationToken) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = TcpListener::bind(any_port).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
+        // Bound, never listening: connections are refused, and nobody else gets the port meanwhile.
+        let dead = TcpSocket::new_v4()?;
+        dead.bind(any_port)?;
+        let dead_url = format!("http://{}", dead.local_addr()?);
         let serving = axum::serve(listener, router()).with_graceful_shutdown(shutdown.cancelled_owned());
         tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the demo upstream ended");
             }
+            drop(dead);
         });
-        // Bound, never listening: connections are refused, and nobody else gets the port meanwhile.
-        let dead = TcpSocket::new_v4()?;
-        dead.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        Ok(Self { base_url, dead })
-    }
-
-    /// Where the systems answer.
-    pub(super) fn base_url(&self) -> &str {
-        &self.base_url
-    }
-
-    /// An address at which nobody does.
-    pub(super) fn dead_url(&self) -> io::Result<String> {
-        Ok(format!("http://{}", self.dead.local_addr()?))
+        Ok(Self { base_url, dead_url })
     }
 }
 
