@@ -128,7 +128,7 @@ pub trait Storage: ConnectorRepository + IntegrationLogRepository + AuditTrail +
     /// Begins a unit of work. It must not be held across an outbound call.
     async fn begin(&self) -> StorageResult<Box<dyn UnitOfWork>>;
 
-    /// Whether the store answers, and its schema is the one of this version.
+    /// Whether the store answers, and has at least the schema of this version.
     async fn check(&self) -> StorageResult<()>;
 
     /// The key that seals list cursors: random, made with the database and shared by all replicas.

@@ -58,8 +58,8 @@ impl Proof {
     }
 
     /// Every value that must not be seen.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretString> {
-        self.secrets.iter()
+    pub(super) fn secrets(&self) -> &[SecretString] {
+        &self.secrets
     }
 
     pub(super) fn into_credential(self) -> Credential {

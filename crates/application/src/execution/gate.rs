@@ -1,6 +1,6 @@
 //! What the service asks before and learns after every attempt of a call (RT-10, RT-11).
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use domain::failure::{ErrorCode, Failure};
@@ -20,7 +20,7 @@ pub(super) struct CallGate<'a> {
     shutdown: &'a CancellationToken,
     connector: ConnectorId,
     call: LogId,
-    redactor: OnceLock<Arc<Redactor>>,
+    redactor: Arc<Redactor>,
     state: Mutex<State>,
 }
 
@@ -31,20 +31,16 @@ struct State {
 }
 
 impl<'a> CallGate<'a> {
-    pub(super) fn new(service: &'a IntegrationExecutionService, intent: &CallIntent) -> Self {
+    /// The texts of attempts are redacted with `redactor`.
+    pub(super) fn new(service: &'a IntegrationExecutionService, intent: &CallIntent, redactor: Arc<Redactor>) -> Self {
         Self {
             storage: service.storage.as_ref(),
             shutdown: &service.shutdown,
             connector: intent.connector_id,
             call: intent.id,
-            redactor: OnceLock::new(),
+            redactor,
             state: Mutex::default(),
         }
-    }
-
-    /// From now on the texts of attempts are redacted with `redactor`.
-    pub(super) fn redact_with(&self, redactor: Arc<Redactor>) {
-        self.redactor.get_or_init(|| redactor);
     }
 
     /// How many attempts were let go.
@@ -62,10 +58,7 @@ impl<'a> CallGate<'a> {
     }
 
     fn redacted(&self, attempt: Attempt) -> Attempt {
-        let clean = |text: String| match self.redactor.get() {
-            Some(redactor) => payload::storable(&redactor.text(&text)),
-            None => payload::storable(&text),
-        };
+        let clean = |text: String| payload::storable(&self.redactor.text(&text));
         Attempt { error: attempt.error.map(|(code, message)| (code, clean(message))), ..attempt }
     }
 }

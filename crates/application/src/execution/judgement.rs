@@ -1,16 +1,17 @@
 //! What the report of an executor comes to: the answer read and redacted, the failure explained, the records mapped.
 
+use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use domain::failure::Failure;
-use domain::mapping::{FieldMappings, MappingOutcome};
+use domain::mapping::{FieldMappings, MappingOutcome, Rejection};
 
 use super::answer::Answer;
 use super::payload;
 use super::response::AnsweredResponse;
 use crate::ports::CallReport;
-use crate::redaction::Redactor;
+use crate::redaction::{REDACTED, Redactor};
 
 /// A larger body is worked on aside, so that it does not hold up other requests; its size in bytes.
 const ASIDE: usize = 64 * 1024;
@@ -29,8 +30,9 @@ impl Judgement {
         if size <= ASIDE {
             return Self::of(report, &redactor, mapping.as_ref());
         }
-        let aside = tokio::task::spawn_blocking(move || Self::of(report, &redactor, mapping.as_ref()));
-        aside.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+        let span = tracing::Span::current();
+        let judging = move || span.in_scope(|| Self::of(report, &redactor, mapping.as_ref()));
+        tokio::task::spawn_blocking(judging).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
     }
 
     fn of(report: CallReport, redactor: &Redactor, mapping: Option<&FieldMappings>) -> Self {
@@ -43,7 +45,7 @@ impl Judgement {
         let mut outcome = None;
         if let (None, Some(mapping)) = (&failure, mapping) {
             match answer.records() {
-                Ok(Some(body)) => outcome = Some(mapping.apply(body)),
+                Ok(Some(body)) => outcome = Some(without_redacted(mapping.apply(body))),
                 Ok(None) => outcome = Some(MappingOutcome { records: Vec::new(), rejections: Vec::new() }),
                 Err(fault) => failure = Some(fault),
             }
@@ -58,4 +60,24 @@ fn redacted(failure: Failure, redactor: &Redactor) -> Failure {
         details: failure.details.map(|details| payload::storable(&redactor.text(&details))),
         ..failure
     }
+}
+
+/// A value that was redacted is no reading: its record is rejected, never taken over.
+fn without_redacted(outcome: MappingOutcome) -> MappingOutcome {
+    let MappingOutcome { records, mut rejections } = outcome;
+    let rejected: HashSet<usize> = rejections.iter().map(|rejection| rejection.index).collect();
+    // The records are those of the source, in its order, less the rejected ones.
+    let indexes = (0..).filter(|index| !rejected.contains(index));
+    let mut kept = Vec::with_capacity(records.len());
+    for (index, record) in indexes.zip(records) {
+        match record.data.iter().find(|(_, value)| value.as_str().is_some_and(|text| text.contains(REDACTED))) {
+            None => kept.push(record),
+            Some((field, _)) => {
+                let reason = format!("Field '{field}' would hold a redacted secret");
+                rejections.push(Rejection { index, external_id: record.external_id, reason });
+            }
+        }
+    }
+    rejections.sort_by_key(|rejection| rejection.index);
+    MappingOutcome { records: kept, rejections }
 }

@@ -46,19 +46,30 @@ struct Ending {
 
 impl Running {
     /// Skips the call, or makes it and records how it ended.
-    pub(super) async fn run(self) -> Result<Execution, Error> {
+    pub(super) async fn run(mut self) -> Result<Execution, Error> {
         if self.connector.switch.status == ConnectorStatus::Disabled {
             return self.skip().await;
         }
-        match self.service.storage.begin_call(&self.intent).await? {
-            Begun::NotEnabled => self.skip().await,
-            Begun::InProgress => {
-                let gate = CallGate::new(&self.service, &self.intent);
-                let ending = AssertUnwindSafe(self.call_upstream(&gate)).catch_unwind().await;
-                let ending = ending.unwrap_or_else(|_| panicked(&gate));
-                Ok(self.finish(ending).await)
-            }
+        // Before the intent: its row must not hold a secret that stands in the path, and its question, whether the
+        // connector is still enabled, is asked right before the first attempt.
+        let deadline = self.begun + self.connector.settings.deadline;
+        let proof = Proof::obtain(&self.connector, self.service.secrets.as_ref(), deadline).await;
+        let secrets = proof.as_ref().map(Proof::secrets).unwrap_or_default();
+        let redactor = Arc::new(Redactor::knowing(secrets));
+        self.intent.endpoint = redactor.text(&self.intent.endpoint);
+
+        if self.service.storage.begin_call(&self.intent).await? == Begun::NotEnabled {
+            return self.skip().await;
         }
+        let gate = CallGate::new(&self.service, &self.intent, Arc::clone(&redactor));
+        let ending = match proof {
+            Ok(proof) => {
+                let calling = self.call_upstream(proof, deadline, redactor, &gate);
+                AssertUnwindSafe(calling).catch_unwind().await.unwrap_or_else(|_| panicked(&gate))
+            }
+            Err(failure) => Ending::without_answer(failure, &gate),
+        };
+        Ok(self.finish(ending).await)
     }
 
     /// No outbound call and no look-up of the secret; only the record.
@@ -71,14 +82,13 @@ impl Running {
         Ok(Execution { log, response: None, mapping: None, recorded: true })
     }
 
-    async fn call_upstream(&self, gate: &CallGate<'_>) -> Ending {
-        let deadline = self.begun + self.connector.settings.deadline;
-        let proof = match Proof::obtain(&self.connector, self.service.secrets.as_ref(), deadline).await {
-            Ok(proof) => proof,
-            Err(failure) => return Ending::without_answer(failure, gate),
-        };
-        let redactor = Arc::new(Redactor::knowing(proof.secrets()));
-        gate.redact_with(Arc::clone(&redactor));
+    async fn call_upstream(
+        &self,
+        proof: Proof,
+        deadline: Instant,
+        redactor: Arc<Redactor>,
+        gate: &CallGate<'_>,
+    ) -> Ending {
         let plan = self.plan(proof, deadline);
         let request = payload::request(&plan, &redactor);
         let report = self.service.executor.run(&plan, gate).await;

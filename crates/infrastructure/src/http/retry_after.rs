@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 
-/// A longer wait is a mistake of the upstream, not a wish, and is ignored.
+/// A longer wait is read as this one, which is beyond every deadline and still a time that a store can hold.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
-/// How long the upstream asks to wait, counted from `now`. Past and negative is no wait; what cannot be read, or asks
-/// for more than a year, is `None`.
+/// How long the upstream asks to wait, counted from `now`; 366 days stand for more. Past and negative is no wait; what
+/// cannot be read is `None`.
 pub(super) fn parse(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     let value = value.trim();
     let wait = if let Some(digits) = digits_of(value) {
@@ -20,7 +20,7 @@ pub(super) fn parse(value: &str, now: DateTime<Utc>) -> Option<Duration> {
         let until = httpdate::parse_http_date(value).ok()?;
         until.duration_since(SystemTime::from(now)).unwrap_or(Duration::ZERO)
     };
-    (wait <= LONGEST).then_some(wait)
+    Some(wait.min(LONGEST))
 }
 
 fn digits_of(text: &str) -> Option<&str> {
@@ -41,13 +41,13 @@ mod tests {
     #[case("007", Some(7))]
     #[case("-5", Some(0))]
     #[case("31622400", Some(31_622_400))]
-    #[case("31622401", None)]
-    #[case("99999999999999999999999999", None)]
+    #[case("31622401", Some(31_622_400))]
+    #[case("99999999999999999999999999", Some(31_622_400))]
     #[case("Sun, 06 Nov 1994 08:50:07 GMT", Some(30))]
     #[case("Sunday, 06-Nov-94 08:50:07 GMT", Some(30))]
     #[case("Sun Nov  6 08:50:07 1994", Some(30))]
     #[case("Sun, 06 Nov 1994 08:49:00 GMT", Some(0))]
-    #[case("Fri, 31 Dec 9999 23:59:59 GMT", None)]
+    #[case("Fri, 31 Dec 9999 23:59:59 GMT", Some(31_622_400))]
     #[case("", None)]
     #[case("soon", None)]
     #[case("1.5", None)]

@@ -36,7 +36,8 @@ impl SecretStore for FileStore {
         }
         let directory = self.directory.clone();
         let wanted = reference.clone();
-        tokio::task::spawn_blocking(move || read(&directory, &wanted))
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| read(&directory, &wanted)))
             .await
             .unwrap_or_else(|_| Err(unavailable(reference, "could not be read")))
     }

@@ -1,4 +1,4 @@
-//! The schema: migrations that are compiled in, and the check that the store has exactly them.
+//! The schema: migrations that are compiled in, and the check that the store has them.
 
 use domain::error::StorageError;
 use domain::repository::StorageResult;
@@ -49,7 +49,7 @@ pub(super) async fn migrate(pool: &Pool) -> StorageResult<()> {
     }
 }
 
-/// Whether the store answers and has the schema of this version.
+/// Whether the store answers and has at least the schema of this version.
 pub(super) async fn check(pool: &Pool) -> StorageResult<()> {
     let sql = "SELECT max(version) AS version FROM _sqlx_migrations WHERE success";
     let applied = match fetch!(&mut pool.reader().await?, VersionRow, sql) {
@@ -62,11 +62,12 @@ pub(super) async fn check(pool: &Pool) -> StorageResult<()> {
         Pool::Sqlite { .. } => &SQLITE,
     };
     let wanted = embedded.iter().map(|migration| migration.version).max().unwrap_or_default();
-    if applied == wanted {
+    // A newer schema serves, too: migrations only add, and replicas are replaced one by one.
+    if applied >= wanted {
         return Ok(());
     }
-    let remedy = if applied < wanted { "run `connectors migrate`" } else { "run a newer version of this program" };
-    Err(StorageError::unreadable(format!("the store has schema {applied}, this version needs {wanted}: {remedy}")))
+    let detail = format!("the store has schema {applied}, this version needs {wanted}: run `connectors migrate`");
+    Err(StorageError::unreadable(detail))
 }
 
 fn migration_error(error: MigrateError) -> StorageError {

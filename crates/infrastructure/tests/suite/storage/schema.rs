@@ -54,8 +54,7 @@ async fn a_store_is_checked_against_this_versions_schema(#[values(Engine::Sqlite
              SELECT 9999, 'from the future', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
         )
         .await;
-    let too_new = storage.check().await.expect_err("the schema is newer").to_string();
-    assert!(too_new.contains("newer version"), "{too_new}");
+    storage.check().await.expect("an older replica goes on serving while newer ones take over");
     let refused = storage.migrate().await;
     assert!(matches!(refused, Err(StorageError::Failed { .. })), "{refused:?}");
 }
