@@ -4,6 +4,8 @@
 mod commands;
 mod configuration;
 mod contract;
+mod datasette;
 mod demo;
+mod durability;
 mod serving;
 mod support;

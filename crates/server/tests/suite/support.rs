@@ -1,6 +1,7 @@
 //! Starting the program and talking to it.
 
 pub(crate) mod exchange;
+pub(crate) mod openapi;
 mod program;
 pub(crate) mod service;
 pub(crate) mod shape;

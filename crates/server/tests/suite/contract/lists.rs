@@ -74,7 +74,6 @@ async fn what_a_list_does_not_know_is_refused(#[values(Sqlite, Postgres)] engine
         ("limit=1.5", "/limit"),
         ("limit=", "/limit"),
         ("limit=%2B5", "/limit"),
-        ("limit=99999999999999999999", "/limit"),
         ("limit=1&limit=2", "/limit"),
         ("cursor=", "/cursor"),
         ("cursor=AAAA", "/cursor"),
@@ -99,7 +98,8 @@ async fn a_page_has_50_items_and_never_more_than_200(#[values(Sqlite, Postgres)]
     for number in 0..203 {
         register(&service, &format!("c{number:03}"), json!({})).await;
     }
-    for (query, expected) in [("", 50), ("?limit=1", 1), ("?limit=200", 200), ("?limit=201", 200), ("?limit=9999", 200)]
+    for (query, expected) in
+        [("", 50), ("?limit=1", 1), ("?limit=200", 200), ("?limit=201", 200), ("?limit=99999999999999999999", 200)]
     {
         let page = service.get(&format!("{CONNECTORS}{query}")).await.expect(200);
         assert_eq!(page["items"].as_array().map(Vec::len), Some(expected), "{query}");

@@ -1,9 +1,16 @@
 //! The HTTP contract, row by row.
 
+mod access;
+mod audit;
 mod connectors;
+mod correlation;
 mod execution;
 mod lists;
+mod logs;
+mod operational;
+mod operations;
 mod outcomes;
 mod retries;
+mod secrets;
 mod switching;
 mod validation;

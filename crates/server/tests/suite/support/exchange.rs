@@ -144,7 +144,7 @@ impl Answer {
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{asked}");
         let media_type = self.header("content-type").unwrap_or_default();
         if self.body.is_empty() {
-            let may_be = matches!(self.status, 204 | 304) || asked.starts_with("HEAD ");
+            let may_be = matches!(self.status, 204 | 300..=399) || asked.starts_with("HEAD ");
             assert!(may_be, "{asked}: {} has no body", self.status);
             return;
         }

@@ -42,11 +42,6 @@ impl Service {
         Self { running: program.start(&["serve"]), program, database }
     }
 
-    /// The store's rows, behind the service's back.
-    pub(crate) const fn database(&self) -> &TestDatabase {
-        &self.database
-    }
-
     pub(crate) const fn address(&self) -> SocketAddr {
         self.running.address
     }

@@ -1,0 +1,148 @@
+//! A secret that the upstream sends back in every place and every spelling is found nowhere (SE-S-5).
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rstest::rstest;
+use serde_json::{Value, json};
+use test_support::Engine::{self, Postgres, Sqlite};
+use test_support::TestDatabase;
+
+use crate::support::service::Service;
+use crate::support::upstream::{Hit, Reply, Upstream};
+
+const CANARY: &str = "c4nary/S3cret+of=HR~42";
+
+fn hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut hex, byte| {
+        let _infallible = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        let _infallible = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => write!(encoded, "{}", char::from(byte)),
+            other => write!(encoded, "%{other:02X}"),
+        };
+        encoded
+    })
+}
+
+/// The secret as an upstream may spell it.
+fn spellings(secret: &str) -> Vec<String> {
+    let encoded = percent_encoded(secret);
+    vec![
+        secret.to_owned(),
+        encoded.clone(),
+        encoded.to_lowercase(),
+        STANDARD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+        hex(secret),
+        hex(secret).to_uppercase(),
+    ]
+}
+
+/// An answer that is full of the secret, and of the credential as it arrived.
+fn echo(hit: &Hit, secret: &str) -> Reply {
+    let spellings = spellings(secret);
+    let credential = hit.header("authorization").unwrap_or_default();
+    let headers: Vec<(String, String)> = spellings
+        .iter()
+        .enumerate()
+        .map(|(number, spelling)| (format!("X-Echo-{number}"), format!("you sent {spelling}")))
+        .chain([("WWW-Authenticate".to_owned(), credential.to_owned())])
+        .collect();
+    let mut headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let status = if hit.request_line().contains("/refused") { "403" } else { "200" };
+    if hit.request_line().contains("/text") {
+        headers.push(("Content-Type", "text/plain"));
+        let body = format!("<{}> {} {credential}", spellings.join("> <"), hit.request_line());
+        return Reply::with(&format!("{status} No {secret}"), &headers, &body);
+    }
+    headers.push(("Content-Type", "application/json"));
+    let body = json!({ "echo": spellings, "line": hit.request_line(), "credential": credential, secret: secret });
+    Reply::with(&format!("{status} No {secret}"), &headers, &body.to_string())
+}
+
+/// Everything that the database holds.
+async fn dump(engine: Engine, database: &TestDatabase) -> String {
+    match engine {
+        Sqlite => {
+            let path = database.url().strip_prefix("sqlite://").expect("a file");
+            let files = [path.to_owned(), format!("{path}-wal"), format!("{path}-journal")];
+            files.iter().filter_map(|file| std::fs::read(file).ok()).map(|bytes| latin1(&bytes)).collect()
+        }
+        Postgres => {
+            let tables = database.rows("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await;
+            let mut dump = String::new();
+            for table in tables {
+                let rows = database.rows(&format!("SELECT t::text FROM {} AS t", table[0])).await;
+                dump.extend(rows.into_iter().flatten());
+            }
+            dump
+        }
+    }
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// Asserts that `text` has no spelling of a secret, base64 within other base64 included.
+fn assert_clean(place: &str, text: &str, secrets: &[&str]) {
+    for secret in secrets {
+        for spelling in spellings(secret) {
+            assert!(!text.contains(&spelling), "{place} has {spelling}");
+        }
+    }
+}
+
+#[rstest]
+#[case::api_key_in_a_header("ApiKey", json!({}), CANARY)]
+#[case::api_key_in_the_query("ApiKey", json!({ "queryParameter": "k" }), CANARY)]
+#[case::bearer("Bearer", json!({}), CANARY)]
+#[case::basic("Basic", json!({}), "ana:c4nary/S3cret+of=HR~42")]
+#[tokio::test]
+async fn a_secret_that_comes_back_is_nowhere(
+    #[case] kind: &str,
+    #[case] settings: Value,
+    #[case] value: &'static str,
+    #[values(Sqlite, Postgres)] engine: Engine,
+) {
+    let upstream = Upstream::start(|hit, _| echo(hit, CANARY)).await;
+    let service = Service::configured(engine, &[("CONNECTORS_LOG_LEVEL", "trace")]).await;
+    service.put_secret("canary", value);
+    let auth = json!({
+        "authenticationType": kind, "authenticationSecretRef": "SecretStore:canary",
+        "authenticationSettings": settings, "maxRetryAttempts": 1, "retryDelaySeconds": 0,
+    });
+    let path = service.register_enabled(&upstream.connector(&auth)).await;
+    let mut answers = String::new();
+    for endpoint in ["/json", "/text", "/refused/json", "/refused/text"] {
+        let call = json!({ "operationType": "pull", "endpoint": endpoint, "applyMapping": endpoint == "/json" });
+        let answer = service.post(&format!("{path}/execute"), &call).await;
+        let log = answer.expect(200)["log"].clone();
+        let expected = if endpoint.starts_with("/refused") { "Failed" } else { "Success" };
+        assert_eq!(log["status"], expected, "{log}");
+        answers.push_str(answer.text());
+        answers.push_str(&format!("{:?}", answer.headers));
+        let page = service.get(&format!("/api/v1/connectors/logs/{}", log["id"].as_str().expect("an id"))).await;
+        answers.push_str(page.text());
+    }
+    // The secret did go out, and the rest of the answers is still there.
+    assert!(upstream.hits().iter().all(|hit| spellings(value).iter().any(|spelling| hit.head.contains(spelling))));
+    assert!(answers.contains("[REDACTED]") && answers.contains("you sent"), "{answers}");
+    for target in ["/api/v1/connectors", "/api/v1/connectors/logs", "/api/v1/audit"] {
+        answers.push_str(service.get(target).await.text());
+    }
+    let secrets = [CANARY, value];
+    assert_clean("an answer", &answers, &secrets);
+    let (lines, database) = service.stop();
+    assert_clean("the log", &json!(lines).to_string(), &secrets);
+    let rows = dump(engine, &database).await;
+    assert!(rows.contains("SecretStore:canary") && rows.contains("[REDACTED]"));
+    assert_clean("the database", &rows, &secrets);
+}
