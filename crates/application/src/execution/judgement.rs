@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::failure::Failure;
 use domain::mapping::{FieldMappings, MappingOutcome, Rejection};
+use serde_json::Value;
 
 use super::answer::Answer;
 use super::payload;
@@ -70,14 +71,28 @@ fn without_redacted(outcome: MappingOutcome) -> MappingOutcome {
     let indexes = (0..).filter(|index| !rejected.contains(index));
     let mut kept = Vec::with_capacity(records.len());
     for (index, record) in indexes.zip(records) {
-        match record.data.iter().find(|(_, value)| value.as_str().is_some_and(|text| text.contains(REDACTED))) {
+        let external_id = record.external_id.clone().filter(|id| !id.contains(REDACTED));
+        let reason = if external_id == record.external_id {
+            let found = record.data.iter().find(|(_, value)| is_redacted(value));
+            found.map(|(field, _)| format!("Field '{field}' would hold a redacted secret"))
+        } else {
+            Some(String::from("External id would hold a redacted secret"))
+        };
+        match reason {
             None => kept.push(record),
-            Some((field, _)) => {
-                let reason = format!("Field '{field}' would hold a redacted secret");
-                rejections.push(Rejection { index, external_id: record.external_id, reason });
-            }
+            Some(reason) => rejections.push(Rejection { index, external_id, reason }),
         }
     }
     rejections.sort_by_key(|rejection| rejection.index);
     MappingOutcome { records: kept, rejections }
+}
+
+/// Whether something was redacted in a value, however deep.
+fn is_redacted(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(REDACTED),
+        Value::Array(elements) => elements.iter().any(is_redacted),
+        Value::Object(members) => members.iter().any(|(name, member)| name.contains(REDACTED) || is_redacted(member)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
