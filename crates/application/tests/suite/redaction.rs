@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::fakes::Step;
-use crate::world::{World, draft, push};
+use crate::world::{World, draft, open_draft, pull, push};
 
 /// What stands in every canary as it is, and must not stand anywhere else.
 const CORE: &str = "S3cretC0re";
@@ -227,6 +227,28 @@ async fn a_secret_in_a_large_answer_is_nowhere() {
     assert_nothing_leaks("Bearer", json!({}), PLAIN, PLAIN, steps).await;
 }
 
+#[rstest]
+#[case::a_value(json!({ "id": 1, "raw": PLAIN }))]
+#[case::a_part_of_a_value(json!({ "id": 1, "raw": format!("it is {PLAIN}!") }))]
+#[case::a_value_under_a_telling_name(json!({ "id": 1, "raw": 1, "token": "unknown" }))]
+#[case::a_value_within_a_value(json!({ "id": 1, "raw": 1, "nested": { "list": [1, { "deep": PLAIN }] } }))]
+#[case::a_name_within_a_value(json!({ "id": 1, "raw": 1, "nested": { PLAIN: 1 } }))]
+#[case::an_id(json!({ "id": PLAIN, "raw": 1 }))]
+#[tokio::test]
+async fn a_record_with_a_redacted_value_is_rejected(#[case] record: Value) {
+    let world = World::new();
+    world.secrets.put("HR", PLAIN);
+    let direct = |field: &str| json!({ "externalField": field, "internalField": field, "transform": "direct" });
+    let mapping = json!({ "externalIdPath": "$.id", "mappings": [direct("raw"), direct("nested"), direct("token")] });
+    let id = world.enabled(ConnectorDraft { mapping_configuration: Some(mapping), ..draft() }).await;
+    let answer = json!([{ "id": 0, "raw": 0 }, record, { "id": 2, "raw": 2 }]);
+    let execution = world.executed(id, CallDraft { apply_mapping: true, ..pull() }, [Step::json(200, &answer)]).await;
+    let outcome = execution.mapping.expect("mapped");
+    let kept: Vec<_> = outcome.records.iter().filter_map(|record| record.external_id.as_deref()).collect();
+    assert_eq!(kept, ["0", "2"]);
+    assert_eq!(outcome.rejections.iter().map(|rejection| rejection.index).collect::<Vec<_>>(), [1]);
+}
+
 #[tokio::test]
 async fn secrets_that_nobody_knows_are_found_by_their_names() {
     let world = World::new();
@@ -246,4 +268,34 @@ async fn secrets_that_nobody_knows_are_found_by_their_names() {
     let request = world.storage.only_call().payloads.request.expect("a request");
     assert!(request["url"].as_str().is_some_and(|url| url.contains("page=2")));
     assert!(request["body"].as_str().is_some_and(|body| body.contains("2026")));
+}
+
+#[tokio::test]
+async fn a_secret_in_the_path_of_a_call_is_nowhere() {
+    let world = World::new();
+    let id = world.enabled(connector("ApiKey", &json!({}))).await;
+    world.secrets.put("HR", PLAIN);
+    let call = CallDraft { endpoint: Some(format!("/bot/{PLAIN}/rows")), ..pull() };
+    let execution = world.executed(id, call, [Step::json(200, &json!([]))]).await;
+    assert_eq!(execution.log.intent.endpoint, "/bot/[REDACTED]/rows");
+    let everything = format!("{execution:?}{}", world.storage.dump());
+    assert!(!everything.contains(PLAIN), "{everything}");
+}
+
+#[tokio::test]
+async fn a_redacted_value_is_no_reading_and_its_record_is_rejected() {
+    let world = World::new();
+    let mapping =
+        json!({ "externalIdPath": "$.id", "mappings": [{ "externalField": "token", "internalField": "meter" }] });
+    let id = world.enabled(ConnectorDraft { mapping_configuration: Some(mapping), ..open_draft() }).await;
+    let rows = json!([{ "id": 1, "token": null }, 2, { "id": 3, "token": "abc" }, { "id": 4, "token": null }]);
+    let call = CallDraft { apply_mapping: true, ..pull() };
+    let execution = world.executed(id, call, [Step::json(200, &rows)]).await;
+    let outcome = execution.mapping.expect("mapped");
+    let kept: Vec<_> = outcome.records.iter().filter_map(|record| record.external_id.as_deref()).collect();
+    let rejected: Vec<_> =
+        outcome.rejections.iter().map(|rejection| (rejection.index, rejection.reason.as_str())).collect();
+    assert_eq!(kept, ["1", "4"]);
+    assert_eq!(rejected[1], (2, "Field 'meter' would hold a redacted secret"));
+    assert_eq!((rejected.len(), rejected[0].0), (2, 1));
 }
