@@ -93,6 +93,7 @@ impl<'a> Cursors<'a> {
 }
 
 fn limit(text: &str) -> Option<PageSize> {
-    let digits = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().ok().and_then(PageSize::new) } else { None }
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit are more than the largest page in any case.
+    if digits { PageSize::new(text.parse().unwrap_or(u64::MAX)) } else { None }
 }

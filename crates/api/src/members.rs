@@ -3,8 +3,6 @@
 use domain::fault::{FaultCode, Faults, pointer_to};
 use serde_json::{Map, Number, Value};
 
-use crate::problem::Problem;
-
 /// The members of an object that have not been read yet, and the faults of those that have.
 pub(crate) struct Members {
     object: Map<String, Value>,
@@ -12,14 +10,14 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// The members of the body.
-    pub(crate) fn of(body: Value) -> Result<Self, Problem> {
+    /// The members of the body. A body that is no object has none, and is the one fault.
+    pub(crate) fn of(body: Value) -> Self {
         if let Value::Object(object) = body {
-            return Ok(Self { object, faults: Faults::new() });
+            return Self { object, faults: Faults::new() };
         }
         let mut faults = Faults::new();
         faults.push("", FaultCode::Type, "the body must be an object");
-        Err(Problem::invalid(&faults))
+        Self { object: Map::new(), faults }
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {

@@ -143,8 +143,8 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
             ]);
         }
     }
-    if path == "/readyz" {
-        problems.push(("422", "`unknown-member`: the only query parameter is `verbose`"));
+    if !path.starts_with("/api/") {
+        problems.push(("422", "`unknown-member`: the operation does not know a query parameter"));
     }
     problems
 }

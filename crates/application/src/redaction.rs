@@ -4,13 +4,12 @@
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use domain::redaction::REDACTED;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
-/// What stands where a secret stood.
-pub const REDACTED: &str = "[REDACTED]";
 
 /// Names whose values are secrets, compared without regard to case, `-` and `_`.
 const SECRET_NAMES: &[&str] = &[

@@ -138,7 +138,7 @@ impl Faults {
     /// Passes a present value on; notes `required` for an absent one, unless something is already known to be wrong
     /// with that member (a number where text belongs is one fault, not two).
     pub fn require<T>(&mut self, pointer: &str, value: Option<T>) -> Option<T> {
-        if value.is_none() && !self.mentions(pointer) {
+        if value.is_none() && !self.mentions(pointer) && !self.is_of_whole() {
             self.push(pointer, FaultCode::Required, "this member is required");
         }
         value
@@ -151,6 +151,11 @@ impl Faults {
             fault.pointer.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.0.iter().any(within)
+    }
+
+    /// Whether the input as a whole was refused, so that nothing is known of its members.
+    fn is_of_whole(&self) -> bool {
+        self.0.iter().any(|fault| fault.pointer.is_empty())
     }
 
     /// Whether nothing is wrong.

@@ -15,6 +15,7 @@ pub mod id;
 pub mod integration_log;
 pub mod mapping;
 pub mod page;
+pub mod redaction;
 pub mod repository;
 pub mod retry;
 pub mod secret_ref;

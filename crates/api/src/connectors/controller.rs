@@ -52,7 +52,7 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let connector = state.services.connectors.register(&context, draft(Members::of(body)?)).await?;
+    let connector = state.services.connectors.register(&context, draft(Members::of(body))).await?;
     let location = format!("/api/v1/connectors/{}", connector.id);
     Ok(([(header::LOCATION, location)], answered(StatusCode::CREATED, connector)).into_response())
 }
@@ -157,7 +157,7 @@ pub(crate) async fn update(
 ) -> Result<Response, Problem> {
     let id = connector_id(&id)?;
     query.finish()?;
-    let draft = draft(Members::of(body)?);
+    let draft = draft(Members::of(body));
     let connector = state.services.connectors.reconfigure(&context, id, &precondition, draft).await?;
     Ok(answered(StatusCode::OK, connector))
 }
@@ -251,7 +251,7 @@ pub(crate) async fn disable(
 
 fn reason(OptionalJsonBody(body): OptionalJsonBody) -> Result<Option<String>, Problem> {
     let Some(body) = body else { return Ok(None) };
-    let mut members = Members::of(body)?;
+    let mut members = Members::of(body);
     let reason = members.nullable_text("reason");
     let faults = members.finish();
     if faults.is_empty() { Ok(reason) } else { Err(Problem::invalid(&faults)) }

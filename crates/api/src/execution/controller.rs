@@ -40,7 +40,7 @@ pub(crate) async fn execute(
 ) -> Result<Response, Problem> {
     let id = connector_id(&id)?;
     query.finish()?;
-    let draft = draft(Members::of(body)?);
+    let draft = draft(Members::of(body));
     let execution = state.services.execution.execute(&context, id, draft).await?;
     let status = execution.log.status().as_str();
     Ok(([(INTEGRATION_STATUS, status)], answer::ok(&ExecutionDto::from(execution))).into_response())

@@ -107,9 +107,11 @@ pub(crate) async fn list_by_correlation(
     State(state): State<ApiState>,
     Caller(context): Caller,
     Segment(correlation): Segment,
-    query: Query,
+    mut query: Query,
 ) -> Result<Response, Problem> {
     let Some(correlation) = CorrelationId::parse(&correlation) else {
+        query.paging("limit");
+        query.paging("cursor");
         query.finish()?;
         return Ok(answer::ok(&List::<IntegrationLogDto> { items: Vec::new(), next_cursor: None }));
     };

@@ -25,8 +25,9 @@ fn plain(text: String) -> Response {
     responses((status = 200, description = "`ok`", content_type = "text/plain", body = String)),
     security(())
 )]
-pub(crate) async fn livez() -> Response {
-    plain("ok\n".to_owned())
+pub(crate) async fn livez(query: Query) -> Result<Response, Problem> {
+    query.finish()?;
+    Ok(plain("ok\n".to_owned()))
 }
 
 /// Whether this replica can work

@@ -4,6 +4,7 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::{Problem, ProblemCode};
+use crate::query::Query;
 use crate::segment::Segment;
 
 /// The page of a problem
@@ -18,7 +19,8 @@ use crate::segment::Segment;
     responses((status = 200, description = "The page", content_type = "text/html", body = String)),
     security(())
 )]
-pub(crate) async fn show_problem(Segment(code): Segment) -> Result<Response, Problem> {
+pub(crate) async fn show_problem(Segment(code): Segment, query: Query) -> Result<Response, Problem> {
+    query.finish()?;
     let code = ProblemCode::parse(&code)
         .ok_or_else(|| Problem::new(ProblemCode::NotFound, "there is no problem of this code"))?;
     let page = format!(

@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::payload;
 use super::response::AnsweredResponse;
 use crate::ports::CallReport;
-use crate::redaction::{REDACTED, Redactor};
+use crate::redaction::Redactor;
 
 /// A larger body is worked on aside, so that it does not hold up other requests; its size in bytes.
 const ASIDE: usize = 64 * 1024;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::response::{AnsweredBody, AnsweredResponse};
 use crate::ports::{CallPlan, Credential};
-use crate::redaction::{REDACTED, Redactor};
+use crate::redaction::Redactor;
 
 /// How much of a body is kept, in bytes.
 const KEPT: usize = 16 * 1024;
