@@ -55,7 +55,7 @@ fn environment(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run the tests with `bash .ci/test`"))
 }
 
-/// From Datasette's rows to internal fields: the day, the source by its kind, the generation in GWh and in MWh.
+/// From Datasette's rows to internal fields: the day, the source by its kind, the generation in `GWh` and in `MWh`.
 fn mapping() -> Value {
     json!({ "recordsPath": "$.rows[*]", "externalIdPath": "$.year", "mappings": [
         { "externalField": "year", "internalField": "periodStart", "transform": "date",

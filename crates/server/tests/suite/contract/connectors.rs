@@ -199,6 +199,21 @@ async fn a_name_is_unique_without_regard_to_case(#[values(Sqlite, Postgres)] eng
 
 #[rstest]
 #[tokio::test]
+async fn of_parallel_creations_under_one_name_one_wins(#[values(Sqlite, Postgres)] engine: Engine) {
+    let service = Service::start(engine).await;
+    let racing: Vec<_> =
+        (0..20).map(|_| tokio::spawn(service.request("POST", CONNECTORS).json(&hr()).send())).collect();
+    let mut statuses = Vec::new();
+    for answer in racing {
+        statuses.push(answer.await.expect("an answer").status);
+    }
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], statuses[1], statuses[19]), (201, 409, 409));
+    assert_eq!(service.items("/api/v1/audit").await.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_stale_if_match_is_refused_and_a_current_one_passes(#[values(Sqlite, Postgres)] engine: Engine) {
     let service = Service::start(engine).await;
     let path = service.register(&hr()).await;

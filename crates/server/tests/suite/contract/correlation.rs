@@ -32,7 +32,7 @@ async fn a_correlation_id_is_found_everywhere(#[values(Sqlite, Postgres)] engine
         assert_eq!(hit.header("x-correlation-id"), Some("corr-12345"));
     }
     let traced = service.items("/api/v1/connectors/logs/by-correlation/corr-12345").await;
-    assert_eq!(traced, [log.clone()]);
+    assert_eq!(traced, std::slice::from_ref(&log));
     let audit = service.items("/api/v1/audit?correlationId=enable-1").await;
     assert_eq!((audit.len(), &audit[0]["action"]), (1, &json!("connector.enabled")));
 

@@ -63,10 +63,10 @@ async fn a_success_is_answered_with_its_log_and_the_upstreams_answer(#[values(Sq
           "response": {
             "statusCode": 200,
             "headers": {
-              "content-type": "application/json",
-              "x-page": "1, 2",
               "content-length": "51",
-              "connection": "close"
+              "connection": "close",
+              "content-type": "application/json",
+              "x-page": "1, 2"
             },
             "body": {
               "kwh": 1.10,
@@ -127,7 +127,7 @@ async fn a_disabled_connector_skips_without_a_call_or_a_look_at_its_secret(#[val
     let log = &skipped["log"];
     assert_eq!((&log["status"], &log["errorCode"]), (&json!("Skipped"), &json!("connector-disabled")));
     assert_eq!((&log["attemptCount"], &log["retryAttempts"]), (&json!(0), &json!(0)));
-    assert_eq!(service.items(&format!("{path}/logs")).await, [log.clone()]);
+    assert_eq!(service.items(&format!("{path}/logs")).await, std::slice::from_ref(log));
     assert_eq!(upstream.hits().len(), 0);
 }
 

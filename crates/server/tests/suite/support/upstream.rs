@@ -22,10 +22,12 @@ pub(crate) enum Reply {
 impl Reply {
     /// An answer with this status line (`503 Busy`), these header lines and this body.
     pub(crate) fn with(status: &str, headers: &[(&str, &str)], body: &str) -> Self {
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let length = body.len();
-        let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
-        Self::Bytes(format!("{head}{body}").into_bytes())
+        let mut answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+        for (name, value) in headers {
+            answer.extend([name, ": ", value, "\r\n"]);
+        }
+        answer.extend(["\r\n", body]);
+        Self::Bytes(answer.into_bytes())
     }
 
     pub(crate) fn json(body: &Value) -> Self {
