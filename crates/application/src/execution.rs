@@ -17,6 +17,7 @@ use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{CallIntent, IntegrationLog};
 use domain::mapping::MappingOutcome;
 use domain::repository::Storage;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +28,9 @@ use self::running::Running;
 use crate::context::RequestContext;
 use crate::error::Error;
 use crate::ports::{CallExecutor, Clock, Ids, SecretStore};
+
+/// How many large answers are read and mapped at the same time: each takes many times its size in memory.
+const JUDGED_AT_ONCE: usize = 2;
 
 /// What a call came to. Everything in it is redacted.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ pub struct IntegrationExecutionService {
     ids: Arc<dyn Ids>,
     shutdown: CancellationToken,
     calls: TaskTracker,
+    judging: Arc<Semaphore>,
 }
 
 impl IntegrationExecutionService {
@@ -65,7 +70,16 @@ impl IntegrationExecutionService {
         ids: Arc<dyn Ids>,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { storage, secrets, executor, clock, ids, shutdown, calls: TaskTracker::new() }
+        Self {
+            storage,
+            secrets,
+            executor,
+            clock,
+            ids,
+            shutdown,
+            calls: TaskTracker::new(),
+            judging: Arc::new(Semaphore::new(JUDGED_AT_ONCE)),
+        }
     }
 
     /// Executes one call to its end, which the caller need not wait for: a call that was begun is finished and recorded

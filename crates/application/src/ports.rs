@@ -121,8 +121,10 @@ pub struct UpstreamResponse {
 /// How the attempts of a call ended. Not redacted: the service redacts before anything leaves it.
 #[derive(Debug)]
 pub struct CallReport {
-    /// The last answer that came whole; of one whose status is no success, also what could be read of it.
+    /// The answer of the last attempt, if it came whole; of a status that is no success, also what could be read of it.
     pub response: Option<UpstreamResponse>,
+    /// The status of the last attempt, also where its answer did not come whole.
+    pub status: Option<u16>,
     /// Why the call is no success; `None` for a success.
     pub failure: Option<Failure>,
     /// Requests started.

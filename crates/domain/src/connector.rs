@@ -8,6 +8,7 @@ mod name;
 mod settings;
 mod text;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 pub use self::authentication::{ApiKeyPlacement, Authentication};
@@ -54,6 +55,14 @@ pub struct Switch {
     pub reason: Option<String>,
     /// The last switching; `None` before the first.
     pub changed: Option<Stamp>,
+}
+
+impl Switch {
+    /// When the status last changed.
+    #[must_use]
+    pub fn changed_at(&self) -> Option<DateTime<Utc>> {
+        self.changed.as_ref().map(|stamp| stamp.at)
+    }
 }
 
 /// A connector as it is stored.

@@ -2,6 +2,7 @@
 //! through the [`IntegrationLogRepository`], whose writes do not share a transaction with anything.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::access::Scope;
 use crate::api_key::{ApiKey, KeyChange, KeyDigest};
@@ -73,16 +74,23 @@ pub trait IntegrationLogRepository: Send + Sync {
     /// Writes a call that was skipped.
     async fn skip_call(&self, intent: &CallIntent, completion: &Completion) -> StorageResult<()>;
 
-    /// Whether the connector still lets calls out, asked of the store itself.
-    async fn is_enabled(&self, connector: ConnectorId) -> StorageResult<bool>;
+    /// Whether the connector lets calls out and was not switched since `switched_at`, its last switching as the call
+    /// knows it; asked of the store itself.
+    async fn is_enabled_since(
+        &self,
+        connector: ConnectorId,
+        switched_at: Option<DateTime<Utc>>,
+    ) -> StorageResult<bool>;
 
     /// Writes a failed attempt before the wait for the next one.
     async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<()>;
 
     /// Writes the outcome of a call, its last attempt with it. Writing the same outcome again changes nothing.
+    /// `endpoint` is the path as it may be kept: a secret in it was not known when the intent was written.
     async fn complete_call(
         &self,
         call: LogId,
+        endpoint: &str,
         completion: &Completion,
         last_attempt: Option<&Attempt>,
         payloads: &Payloads,

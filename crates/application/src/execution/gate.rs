@@ -1,8 +1,9 @@
 //! What the service asks before and learns after every attempt of a call (RT-10, RT-11).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::failure::{ErrorCode, Failure};
 use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{Attempt, CallIntent};
@@ -20,7 +21,9 @@ pub(super) struct CallGate<'a> {
     shutdown: &'a CancellationToken,
     connector: ConnectorId,
     call: LogId,
-    redactor: Arc<Redactor>,
+    /// The switching that the call was begun under: another one means that the connector was disabled since.
+    switched_at: Option<DateTime<Utc>>,
+    redactor: OnceLock<Arc<Redactor>>,
     state: Mutex<State>,
 }
 
@@ -31,16 +34,30 @@ struct State {
 }
 
 impl<'a> CallGate<'a> {
-    /// The texts of attempts are redacted with `redactor`.
-    pub(super) fn new(service: &'a IntegrationExecutionService, intent: &CallIntent, redactor: Arc<Redactor>) -> Self {
+    pub(super) fn new(
+        service: &'a IntegrationExecutionService,
+        intent: &CallIntent,
+        switched_at: Option<DateTime<Utc>>,
+    ) -> Self {
         Self {
             storage: service.storage.as_ref(),
             shutdown: &service.shutdown,
             connector: intent.connector_id,
             call: intent.id,
-            redactor,
+            switched_at,
+            redactor: OnceLock::new(),
             state: Mutex::default(),
         }
+    }
+
+    /// From now on the texts of attempts are redacted with `redactor`, which comes back to be shared.
+    pub(super) fn redact_with(&self, redactor: Redactor) -> Arc<Redactor> {
+        Arc::clone(self.redactor.get_or_init(|| Arc::new(redactor)))
+    }
+
+    /// The redactor, once the secret is known.
+    pub(super) fn redactor(&self) -> Option<Arc<Redactor>> {
+        self.redactor.get().cloned()
     }
 
     /// How many attempts were let go.
@@ -58,7 +75,10 @@ impl<'a> CallGate<'a> {
     }
 
     fn redacted(&self, attempt: Attempt) -> Attempt {
-        let clean = |text: String| payload::storable(&self.redactor.text(&text));
+        let clean = |text: String| match self.redactor.get() {
+            Some(redactor) => payload::storable(&redactor.text(&text)),
+            None => payload::storable(&text),
+        };
         Attempt { error: attempt.error.map(|(code, message)| (code, clean(message))), ..attempt }
     }
 }
@@ -71,7 +91,7 @@ impl AttemptGate for CallGate<'_> {
         }
         // The write of the intent has asked already, for the first attempt.
         if number > 1 {
-            match self.storage.is_enabled(self.connector).await {
+            match self.storage.is_enabled_since(self.connector, self.switched_at).await {
                 Ok(true) => {}
                 Ok(false) => {
                     let message = "the connector was disabled or deleted; no further attempt was made";
@@ -104,8 +124,9 @@ impl AttemptGate for CallGate<'_> {
             Ok(()) => Ok(()),
             Err(error) => {
                 tracing::error!(error = %Causes(&error), "cannot write the attempt");
+                let why = attempt.error.as_ref().map(|(code, message)| format!("{}: {message}", code.as_str()));
                 self.state().unsaved = Some(attempt);
-                Err(store_away())
+                Err(Failure { details: why, ..store_away() })
             }
         }
     }

@@ -20,6 +20,7 @@ const OUTCOME_PAUSE: Duration = Duration::from_millis(500);
 /// The outcome of a call, to be written.
 pub(super) struct Outcome {
     pub(super) call: LogId,
+    pub(super) endpoint: String,
     pub(super) completion: Completion,
     pub(super) last_attempt: Option<Attempt>,
     pub(super) payloads: Payloads,
@@ -42,18 +43,27 @@ impl IntegrationExecutionService {
 
     async fn keep_writing(&self, outcome: Outcome) {
         let end = Instant::now() + OUTCOME_PATIENCE;
+        let mut last = String::new();
         while Instant::now() < end {
             tokio::time::sleep(OUTCOME_PAUSE).await;
-            if self.write(&outcome).await.is_ok() {
-                tracing::info!(log_id = %outcome.call, "the outcome is written after all");
-                return;
+            match self.write(&outcome).await {
+                Ok(()) => {
+                    tracing::info!(log_id = %outcome.call, "the outcome is written after all");
+                    return;
+                }
+                Err(error @ StorageError::Unavailable(_)) => last = Causes(&error).to_string(),
+                // The store is there and does not take it; it will not take it later either.
+                Err(error) => {
+                    last = Causes(&error).to_string();
+                    break;
+                }
             }
         }
-        tracing::error!(log_id = %outcome.call, "the outcome is lost; the log stays InProgress");
+        tracing::error!(log_id = %outcome.call, error = last, "the outcome is lost; the log stays InProgress");
     }
 
     async fn write(&self, outcome: &Outcome) -> Result<(), StorageError> {
-        let Outcome { call, completion, last_attempt, payloads } = outcome;
-        self.storage.complete_call(*call, completion, last_attempt.as_ref(), payloads).await
+        let Outcome { call, endpoint, completion, last_attempt, payloads } = outcome;
+        self.storage.complete_call(*call, endpoint, completion, last_attempt.as_ref(), payloads).await
     }
 }

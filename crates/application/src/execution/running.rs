@@ -1,7 +1,6 @@
 //! One call on its way, from its intent to its outcome.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use domain::call::Call;
 use domain::connector::{Connector, ConnectorStatus};
@@ -20,7 +19,7 @@ use super::response::AnsweredResponse;
 use super::{Execution, IntegrationExecutionService, payload};
 use crate::context::RequestContext;
 use crate::error::Error;
-use crate::ports::CallPlan;
+use crate::ports::{AttemptGate, CallPlan};
 use crate::redaction::Redactor;
 
 /// One call on its way.
@@ -38,6 +37,7 @@ struct Ending {
     status: IntegrationStatus,
     failure: Option<Failure>,
     attempts: u32,
+    http_status_code: Option<u16>,
     last_attempt: Option<Attempt>,
     answer: Option<AnsweredResponse>,
     mapping: Option<MappingOutcome>,
@@ -47,28 +47,18 @@ struct Ending {
 impl Running {
     /// Skips the call, or makes it and records how it ended.
     pub(super) async fn run(mut self) -> Result<Execution, Error> {
-        if self.connector.switch.status == ConnectorStatus::Disabled {
+        if self.connector.switch.status == ConnectorStatus::Disabled
+            || self.service.storage.begin_call(&self.intent).await? == Begun::NotEnabled
+        {
             return self.skip().await;
         }
-        // Before the intent: its row must not hold a secret that stands in the path, and its question, whether the
-        // connector is still enabled, is asked right before the first attempt.
-        let deadline = self.begun + self.connector.settings.deadline;
-        let proof = Proof::obtain(&self.connector, self.service.secrets.as_ref(), deadline).await;
-        let secrets = proof.as_ref().map(Proof::secrets).unwrap_or_default();
-        let redactor = Arc::new(Redactor::knowing(secrets));
-        self.intent.endpoint = redactor.text(&self.intent.endpoint);
-
-        if self.service.storage.begin_call(&self.intent).await? == Begun::NotEnabled {
-            return self.skip().await;
+        let gate = CallGate::new(&self.service, &self.intent, self.connector.switch.changed_at());
+        let ending = AssertUnwindSafe(self.call_upstream(&gate)).catch_unwind().await;
+        let ending = ending.unwrap_or_else(|_| panicked(&gate));
+        if let Some(redactor) = gate.redactor() {
+            // The intent was written before the secret was known, and its path may hold it.
+            self.intent.endpoint = redactor.text(&self.intent.endpoint);
         }
-        let gate = CallGate::new(&self.service, &self.intent, Arc::clone(&redactor));
-        let ending = match proof {
-            Ok(proof) => {
-                let calling = self.call_upstream(proof, deadline, redactor, &gate);
-                AssertUnwindSafe(calling).catch_unwind().await.unwrap_or_else(|_| panicked(&gate))
-            }
-            Err(failure) => Ending::without_answer(failure, &gate),
-        };
         Ok(self.finish(ending).await)
     }
 
@@ -82,25 +72,40 @@ impl Running {
         Ok(Execution { log, response: None, mapping: None, recorded: true })
     }
 
-    async fn call_upstream(
-        &self,
-        proof: Proof,
-        deadline: Instant,
-        redactor: Arc<Redactor>,
-        gate: &CallGate<'_>,
-    ) -> Ending {
+    async fn call_upstream(&self, gate: &CallGate<'_>) -> Ending {
+        let deadline = self.begun + self.connector.settings.deadline;
+        let obtaining = Proof::obtain(&self.connector, self.service.secrets.as_ref(), deadline);
+        let obtained = tokio::select! {
+            biased;
+            failure = gate.interrupted() => Err(failure),
+            obtained = obtaining => obtained,
+        };
+        let proof = match obtained {
+            Ok(proof) => proof,
+            Err(failure) => return Ending::without_answer(failure, gate),
+        };
+        let redactor = match Redactor::knowing(proof.secrets()) {
+            Ok(redactor) => gate.redact_with(redactor),
+            Err(error) => {
+                tracing::error!(%error, "a call is not made, since its secret could not be kept out of its traces");
+                let message = "the service could not prepare the redaction of the connector's secret";
+                return Ending::without_answer(Failure::new(ErrorCode::InternalError, message), gate);
+            }
+        };
         let plan = self.plan(proof, deadline);
         let request = payload::request(&plan, &redactor);
         let report = self.service.executor.run(&plan, gate).await;
-        let attempts = report.attempts;
+        let (attempts, http_status_code) = (report.attempts, report.status);
         let mapping = self.call.apply_mapping.then(|| self.connector.settings.mapping_configuration.clone());
-        let Judgement { failure, answer, mapping } = Judgement::reach(report, redactor, mapping).await;
+        let judgement = Judgement::reach(report, redactor, mapping, &self.service.judging).await;
+        let Judgement { failure, answer, summary, mapping } = judgement;
         Ending {
             status: if failure.is_none() { IntegrationStatus::Success } else { IntegrationStatus::Failed },
             failure,
             attempts,
             last_attempt: gate.take_unsaved(),
-            payloads: Payloads { request: Some(request), response: answer.as_ref().map(payload::response) },
+            payloads: Payloads { request: Some(request), response: summary },
+            http_status_code,
             answer,
             mapping,
         }
@@ -125,11 +130,11 @@ impl Running {
     }
 
     async fn finish(self, ending: Ending) -> Execution {
-        let status_code = ending.answer.as_ref().map(|answer| answer.status_code);
-        let completion = self.completion(ending.status, status_code, ending.attempts, ending.failure);
+        let completion = self.completion(ending.status, ending.http_status_code, ending.attempts, ending.failure);
         log_outcome(&self.intent, &completion);
         let outcome = Outcome {
             call: self.intent.id,
+            endpoint: self.intent.endpoint.clone(),
             completion: completion.clone(),
             last_attempt: ending.last_attempt,
             payloads: ending.payloads,
@@ -163,6 +168,7 @@ impl Ending {
             status: IntegrationStatus::Failed,
             failure: Some(failure),
             attempts: gate.started(),
+            http_status_code: None,
             last_attempt: gate.take_unsaved(),
             answer: None,
             mapping: None,

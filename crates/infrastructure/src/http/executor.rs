@@ -89,9 +89,9 @@ impl ReqwestExecutor {
             let start = Start { number, at: self.clock.now(), instant: Instant::now(), wait };
             report.attempts = number;
             let mut outcome = self.attempt(plan, outgoing).await;
-            if let Some(response) = outcome.response.take() {
-                report.response = Some(response);
-            }
+            // Each attempt speaks for itself: what an earlier one answered does not explain how this one failed.
+            report.response = outcome.response.take();
+            report.status = outcome.status;
             let attempt = start.end(&outcome);
             match next_step(plan, number, outcome) {
                 Next::End(result) => {
@@ -111,7 +111,7 @@ impl ReqwestExecutor {
 #[async_trait]
 impl CallExecutor for ReqwestExecutor {
     async fn run(&self, plan: &CallPlan, gate: &dyn AttemptGate) -> CallReport {
-        let mut report = CallReport { response: None, failure: None, attempts: 0 };
+        let mut report = CallReport { response: None, status: None, failure: None, attempts: 0 };
         let ended = match OutgoingRequest::of(plan) {
             Ok(outgoing) => self.attempts(plan, &outgoing, gate, &mut report).await,
             Err(failure) => Err(failure),

@@ -4,6 +4,7 @@ pub(super) mod query;
 mod row;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::access::Scope;
 use domain::error::StorageError;
 use domain::failure::Failure;
@@ -36,7 +37,7 @@ const SKIP_CALL: &str = "INSERT INTO integration_logs (id, connector_id, connect
 /// Changes nothing that has already ended: an outcome is written once.
 const COMPLETE_CALL: &str = "UPDATE integration_logs SET status = $2, attempt_count = $3, http_status_code = $4, \
      error_code = $5, error_message = $6, error_details = $7, retryable = $8, retry_after_ms = $9, duration_ms = $10, \
-     completed_at = $11 WHERE id = $1 AND status = 'InProgress'";
+     completed_at = $11, endpoint = $12 WHERE id = $1 AND status = 'InProgress'";
 
 const INSERT_ATTEMPT: &str = "INSERT INTO integration_log_attempts (log_id, number, started_at, duration_ms, \
      waited_ms, wait_reason, http_status_code, error_code, error_message) \
@@ -94,9 +95,15 @@ impl IntegrationLogRepository for SqlStorage {
         Ok(())
     }
 
-    async fn is_enabled(&self, connector: ConnectorId) -> StorageResult<bool> {
-        let sql = "SELECT id FROM connectors WHERE id = $1 AND status = 'Enabled' AND deleted_at IS NULL";
-        Ok(!fetch!(&mut self.pool.reader().await?, Known, sql, Id(connector.as_uuid()))?.is_empty())
+    async fn is_enabled_since(
+        &self,
+        connector: ConnectorId,
+        switched_at: Option<DateTime<Utc>>,
+    ) -> StorageResult<bool> {
+        let sql = "SELECT id FROM connectors WHERE id = $1 AND status = 'Enabled' AND status_changed_at = $2 \
+             AND deleted_at IS NULL";
+        let switched_at = switched_at.map(Timestamp);
+        Ok(!fetch!(&mut self.pool.reader().await?, Known, sql, Id(connector.as_uuid()), switched_at)?.is_empty())
     }
 
     async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<()> {
@@ -110,12 +117,13 @@ impl IntegrationLogRepository for SqlStorage {
     async fn complete_call(
         &self,
         call: LogId,
+        endpoint: &str,
         completion: &Completion,
         last_attempt: Option<&Attempt>,
         payloads: &Payloads,
     ) -> StorageResult<()> {
         let mut transaction = self.pool.transaction().await?;
-        if !complete(&mut transaction, call, completion).await? {
+        if !complete(&mut transaction, call, endpoint, completion).await? {
             return must_exist(&mut transaction, call).await;
         }
         if let Some(attempt) = last_attempt {
@@ -154,7 +162,12 @@ impl IntegrationLogRepository for SqlStorage {
 }
 
 /// Writes the outcome; false when there is no such call in progress.
-async fn complete(transaction: &mut Session, call: LogId, completion: &Completion) -> StorageResult<bool> {
+async fn complete(
+    transaction: &mut Session,
+    call: LogId,
+    endpoint: &str,
+    completion: &Completion,
+) -> StorageResult<bool> {
     let failure = completion.failure.as_ref();
     let touched = execute!(
         transaction,
@@ -170,6 +183,7 @@ async fn complete(transaction: &mut Session, call: LogId, completion: &Completio
         retry_after(failure),
         Milliseconds(completion.duration),
         Timestamp(completion.completed_at),
+        endpoint,
     )?;
     Ok(touched == 1)
 }

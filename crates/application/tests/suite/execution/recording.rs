@@ -12,12 +12,12 @@ use crate::fakes::{Operation, Step};
 use crate::world::{World, context, draft, failure_of, open_draft, outcome, pull, seconds};
 
 #[tokio::test]
-async fn du_1_the_intent_is_durable_before_the_executor_is_asked() {
+async fn du_1_the_intent_is_durable_before_the_secret_is_looked_up_and_the_executor_is_asked() {
     let world = World::new();
     let id = world.enabled(draft()).await;
     let execution = world.executed(id, pull(), [Step::json(200, &json!([]))]).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Success, None));
-    assert_eq!(world.journal.lines(), ["FindConnector", "resolve", "BeginCall", "attempt 1", "CompleteCall"]);
+    assert_eq!(world.journal.lines(), ["FindConnector", "BeginCall", "resolve", "attempt 1", "CompleteCall"]);
     let page = world.storage.only_call();
     assert_eq!((page.log, page.attempts.len()), (execution.log, 1));
 }
@@ -29,7 +29,7 @@ async fn du_1_without_the_intent_nothing_is_sent() {
     world.storage.take_away(Operation::BeginCall);
     let refused = world.calls.execute(&context(), id, pull()).await;
     assert!(matches!(refused, Err(Error::StoreUnavailable(_))), "{refused:?}");
-    assert_eq!(world.journal.lines(), ["FindConnector", "resolve", "BeginCall"]);
+    assert_eq!(world.journal.lines(), ["FindConnector", "BeginCall"]);
     assert!(world.executor.plans().is_empty() && world.storage.calls().is_empty());
 }
 

@@ -149,6 +149,7 @@ impl ScriptedExecutor {
             let step = self.script.lock().expect("not poisoned").pop_front().expect("the script goes on");
             let played = step.play().await;
             let status = played.as_ref().ok().map(|response| response.status);
+            (report.status, report.response) = (status, None);
             let failure = match played {
                 Ok(response) => {
                     report.response = Some(response);
@@ -191,7 +192,7 @@ impl ScriptedExecutor {
 impl CallExecutor for ScriptedExecutor {
     async fn run(&self, plan: &CallPlan, gate: &dyn AttemptGate) -> CallReport {
         self.plans.lock().expect("not poisoned").push(SentPlan::of(plan));
-        let mut report = CallReport { response: None, failure: None, attempts: 0 };
+        let mut report = CallReport { response: None, status: None, failure: None, attempts: 0 };
         let ended = self.attempts(plan, gate, &mut report).await;
         report.failure = ended.err();
         report

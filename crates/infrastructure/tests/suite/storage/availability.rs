@@ -144,7 +144,7 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable_to_writers_alon
     for refused in [storage.begin_call(&intent(1, 1)).await.map(drop), storage.begin().await.map(drop)] {
         assert!(matches!(refused, Err(StorageError::Unavailable(_))), "{refused:?}");
     }
-    assert!(storage.is_enabled(connector_id(1)).await.expect("readers do not wait"));
+    storage.find_connector(connector_id(1)).await.expect("readers do not wait").expect("it");
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("released");
     begin(&storage, &intent(1, 1)).await;
 }
@@ -179,7 +179,7 @@ async fn work_that_is_given_up_half_way_leaves_a_store_that_works() {
             let patience = Duration::from_micros(u64::try_from(number).expect("small") * 150);
             let completion = success();
             let payloads = domain::integration_log::Payloads::default();
-            let work = storage.complete_call(log_id(number), &completion, None, &payloads);
+            let work = storage.complete_call(log_id(number), "/employees", &completion, None, &payloads);
             let _late = tokio::time::timeout(patience, work).await;
         }
         for number in 0..20 {

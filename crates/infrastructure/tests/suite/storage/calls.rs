@@ -54,17 +54,18 @@ async fn page(storage: &SqlStorage, number: u128) -> IntegrationLogPage {
 async fn a_call_is_begun_only_through_an_enabled_connector(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
     let database = TestDatabase::start(engine).await;
     let storage = database.storage().await;
-    register_enabled(&storage, 1, "Enabled").await;
+    let enabled = register_enabled(&storage, 1, "Enabled").await;
     register(&storage, 2, settings("Disabled")).await.expect("registered");
     let gone = register_enabled(&storage, 3, "Deleted").await;
     delete(&storage, gone).await;
 
+    let switched_at = enabled.switch.changed_at();
     for (connector, begun) in
         [(1, Begun::InProgress), (2, Begun::NotEnabled), (3, Begun::NotEnabled), (4, Begun::NotEnabled)]
     {
         assert_eq!(storage.begin_call(&intent(connector, connector)).await.expect("asked"), begun, "{connector}");
         assert_eq!(
-            storage.is_enabled(connector_id(connector)).await.expect("asked"),
+            storage.is_enabled_since(connector_id(connector), switched_at).await.expect("asked"),
             begun == Begun::InProgress,
             "{connector}"
         );
@@ -88,12 +89,46 @@ async fn a_disable_that_is_committed_is_seen_by_the_next_question(
     let database = TestDatabase::start(engine).await;
     let (storage, replica) = (database.storage().await, database.storage().await);
     let connector = register_enabled(&storage, 1, "One").await;
-    assert!(replica.is_enabled(connector.id).await.expect("asked"));
-    let mut unit = storage.begin().await.expect("begun");
-    unit.save(&connector.disable(None, &act("ana")).expect("a change")).await.expect("saved");
-    unit.commit().await.expect("committed");
-    assert!(!replica.is_enabled(connector_id(1)).await.expect("asked"));
+    let switched_at = connector.switch.changed_at();
+    assert!(replica.is_enabled_since(connector_id(1), switched_at).await.expect("asked"));
+    switch(&storage, connector.disable(None, &act("ana"))).await;
+    assert!(!replica.is_enabled_since(connector_id(1), switched_at).await.expect("asked"));
     assert_eq!(replica.begin_call(&intent(1, 1)).await.expect("asked"), Begun::NotEnabled);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_connector_that_was_disabled_and_enabled_again_does_not_go_on_with_old_calls(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    let connector = register_enabled(&storage, 1, "One").await;
+    let before = connector.switch.changed_at();
+    let disabled = switch(&storage, connector.disable(None, &act("ana"))).await;
+    let later = Act { at: act("ana").at + TimeDelta::seconds(1), ..act("ana") };
+    let again = switch(&storage, disabled.enable(None, &later)).await;
+    assert!(!storage.is_enabled_since(connector_id(1), before).await.expect("asked"));
+    assert!(storage.is_enabled_since(connector_id(1), again.switch.changed_at()).await.expect("asked"));
+}
+
+async fn switch(storage: &SqlStorage, change: Option<Change>) -> Connector {
+    let change = change.expect("a change");
+    let mut unit = storage.begin().await.expect("begun");
+    unit.save(&change).await.expect("saved");
+    unit.commit().await.expect("committed");
+    change.into_connector()
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_outcome_brings_the_path_as_it_may_be_kept(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    begin(&storage, &intent(1, 1)).await;
+    storage.complete_call(log_id(1), "/[REDACTED]", &success(), None, &Payloads::default()).await.expect("completed");
+    assert_eq!(page(&storage, 1).await.log.intent.endpoint, "/[REDACTED]");
 }
 
 #[rstest]
@@ -112,7 +147,7 @@ async fn every_member_of_a_call_is_read_as_it_was_written(#[values(Engine::Sqlit
     // Digits beyond a double, an exponent, members against the alphabet, and what PostgreSQL's own JSON would refuse.
     let body = r#"{"z":0.10000000000000000055511151231257827,"a":1E400,"nul":"\u0000","z2":[1.0,-0]}"#;
     let payloads = Payloads { request: Some(Value::Null), response: serde_json::from_str(body).ok() };
-    storage.complete_call(begun.id, &failed(), Some(&attempt(2)), &payloads).await.expect("completed");
+    storage.complete_call(begun.id, &begun.endpoint, &failed(), Some(&attempt(2)), &payloads).await.expect("completed");
     let read = page(&storage, 1).await;
     assert_eq!(
         read,
@@ -152,16 +187,23 @@ async fn an_outcome_is_written_once(#[values(Engine::Sqlite, Engine::Postgres)] 
     begin(&storage, &intent(1, 1)).await;
     let payloads = Payloads { request: Some("first".into()), response: None };
     for _ in 0..2 {
-        storage.complete_call(log_id(1), &success(), Some(&attempt(1)), &payloads).await.expect("completed");
+        storage
+            .complete_call(log_id(1), &intent(1, 1).endpoint, &success(), Some(&attempt(1)), &payloads)
+            .await
+            .expect("completed");
     }
     let first = page(&storage, 1).await;
     assert_eq!(first.attempts, [attempt(1)]);
 
     let late = Payloads { request: Some("late".into()), response: Some("late".into()) };
-    storage.complete_call(log_id(1), &failed(), Some(&failed_attempt(2)), &late).await.expect("ignored");
+    storage
+        .complete_call(log_id(1), &intent(1, 1).endpoint, &failed(), Some(&failed_attempt(2)), &late)
+        .await
+        .expect("ignored");
     assert_eq!(page(&storage, 1).await, first, "an outcome does not change");
 
-    let never_begun = storage.complete_call(log_id(9), &success(), None, &Payloads::default()).await;
+    let never_begun =
+        storage.complete_call(log_id(9), &intent(1, 1).endpoint, &success(), None, &Payloads::default()).await;
     assert!(matches!(never_begun, Err(StorageError::Failed { .. })), "{never_begun:?}");
 }
 
@@ -193,7 +235,10 @@ async fn a_call_of_a_deleted_connector_can_still_end_and_be_read(
     let connector = register_enabled(&storage, 1, "One").await;
     begin(&storage, &intent(1, 1)).await;
     delete(&storage, connector).await;
-    storage.complete_call(log_id(1), &success(), None, &Payloads::default()).await.expect("completed");
+    storage
+        .complete_call(log_id(1), &intent(1, 1).endpoint, &success(), None, &Payloads::default())
+        .await
+        .expect("completed");
     assert_eq!(page(&storage, 1).await.log.status(), IntegrationStatus::Success);
 }
 
@@ -214,7 +259,10 @@ async fn a_call_that_cannot_be_read_is_named(
     register_enabled(&storage, 1, "One").await;
     begin(&storage, &intent(1, 1)).await;
     let payloads = Payloads { request: Some("sent".into()), response: None };
-    storage.complete_call(log_id(1), &success(), Some(&attempt(1)), &payloads).await.expect("completed");
+    storage
+        .complete_call(log_id(1), &intent(1, 1).endpoint, &success(), Some(&attempt(1)), &payloads)
+        .await
+        .expect("completed");
     database.execute(damage).await;
     match storage.find_log(log_id(1)).await {
         Err(StorageError::Failed { context, .. }) => assert!(context.ends_with(&log_id(1).to_string()), "{context}"),

@@ -138,5 +138,8 @@ pub(super) async fn begin(storage: &SqlStorage, intent: &CallIntent) {
 
 pub(super) async fn complete(storage: &SqlStorage, number: u128, completion: &Completion) {
     let payloads = Payloads::default();
-    storage.complete_call(log_id(number), completion, None, &payloads).await.expect("completed");
+    storage
+        .complete_call(log_id(number), &intent(number, number).endpoint, completion, None, &payloads)
+        .await
+        .expect("completed");
 }

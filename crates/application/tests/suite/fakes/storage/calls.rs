@@ -1,6 +1,7 @@
 //! Recording and reading calls.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::access::Scope;
 use domain::connector::ConnectorStatus;
 use domain::error::StorageError;
@@ -33,8 +34,15 @@ impl IntegrationLogRepository for MemoryStorage {
         Ok(())
     }
 
-    async fn is_enabled(&self, connector: ConnectorId) -> StorageResult<bool> {
-        Ok(self.enter(Operation::IsEnabled)?.is_enabled(connector))
+    async fn is_enabled_since(
+        &self,
+        connector: ConnectorId,
+        switched_at: Option<DateTime<Utc>>,
+    ) -> StorageResult<bool> {
+        let state = self.enter(Operation::IsEnabled)?;
+        let row = state.tables.connectors.get(&connector);
+        let same = row.is_some_and(|row| row.connector.switch.changed_at() == switched_at);
+        Ok(same && state.is_enabled(connector))
     }
 
     async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<()> {
@@ -49,6 +57,7 @@ impl IntegrationLogRepository for MemoryStorage {
     async fn complete_call(
         &self,
         call: LogId,
+        endpoint: &str,
         completion: &Completion,
         last_attempt: Option<&Attempt>,
         payloads: &Payloads,
@@ -62,7 +71,8 @@ impl IntegrationLogRepository for MemoryStorage {
         if page.log.completion.is_some() {
             return Ok(());
         }
-        page.log = IntegrationLog::completed(page.log.intent.clone(), completion.clone());
+        let intent = CallIntent { endpoint: endpoint.to_owned(), ..page.log.intent.clone() };
+        page.log = IntegrationLog::completed(intent, completion.clone());
         if let Some(attempt) = last_attempt {
             insert_attempt(page, attempt);
         }
