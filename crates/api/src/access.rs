@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use domain::access::{Permission, Principal};
+use url::{Host, Url};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::problem::{Problem, ProblemCode};
@@ -28,7 +29,7 @@ pub(crate) async fn authenticate(State(state): State<ApiState>, mut request: Req
 
 async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, Problem> {
     if state.options.authentication == AuthenticationMode::None {
-        return Ok(Principal::local());
+        return local(headers);
     }
     let Some(token) = bearer(headers) else {
         return Err(unauthenticated("Bearer realm=\"connectors\"", "credentials are needed"));
@@ -38,6 +39,33 @@ async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, P
         tracing::warn!(security_event = "credentials-refused", "an unknown, expired or revoked key was presented");
         unauthenticated("Bearer realm=\"connectors\", error=\"invalid_token\"", "the credentials are not valid")
     })
+}
+
+/// Without credentials everybody at this machine is admin, so a web page must not be able to speak for its visitor: the
+/// request has to be addressed to this machine by name (else a page can rebind its own), and not come from a page of
+/// another one.
+fn local(headers: &HeaderMap) -> Result<Principal, Problem> {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    let to_here = text(header::HOST).is_none_or(means_this_machine);
+    let from_here = text(header::ORIGIN)
+        .is_none_or(|origin| origin.split_once("://").is_some_and(|(_, authority)| means_this_machine(authority)));
+    if to_here && from_here {
+        return Ok(Principal::local());
+    }
+    tracing::warn!(security_event = "foreign-page", to_here, from_here, "a request without credentials was refused");
+    let detail = "without authentication the service answers only requests to `localhost` or a loopback address, and \
+         none from a page of another host; configure `auth.mode = \"api-key\"` to be called otherwise";
+    Err(Problem::new(ProblemCode::Forbidden, detail))
+}
+
+fn means_this_machine(authority: &str) -> bool {
+    let Ok(url) = Url::parse(&format!("http://{authority}/")) else { return false };
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1).

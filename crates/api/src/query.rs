@@ -74,6 +74,11 @@ impl Query {
         self.parameters.remove(name)
     }
 
+    /// Whether a parameter is there, with whatever value.
+    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
+        self.parameters.remove(name).is_some()
+    }
+
     pub(crate) fn fault(&mut self, name: &str, detail: &str) {
         self.faults.push(pointer_to("", name), FaultCode::InvalidValue, detail);
     }

@@ -4,6 +4,9 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use domain::id::ConnectorId;
+
+use crate::problem::{Problem, ProblemCode};
 
 /// The segment, decoded; empty where it does not decode to text. Nothing has an empty name, so that such a path ends as
 /// any other that names nothing.
@@ -16,4 +19,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
         let segment = Path::<String>::from_request_parts(parts, state).await;
         Ok(Self(segment.map(|Path(segment)| segment).unwrap_or_default()))
     }
+}
+
+/// The id in a path; one that is no id names no connector.
+pub(crate) fn connector_id(text: &str) -> Result<ConnectorId, Problem> {
+    ConnectorId::parse(text)
+        .ok_or_else(|| Problem::new(ProblemCode::ConnectorNotFound, "there is no connector of this id"))
 }

@@ -3,7 +3,7 @@
 
 mod json_line;
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
 use std::panic::{self, PanicHookInfo};
 
 use tracing_subscriber::EnvFilter;
@@ -25,7 +25,7 @@ pub(crate) fn start(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("`log_level`: {error}")))?;
     let terminal = stderr().is_terminal();
     let format = config.log_format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lines);
     let started = match format {
         LogFormat::Pretty => lines.with_ansi(terminal).try_init(),
         LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(JsonLine).try_init(),
@@ -33,6 +33,21 @@ pub(crate) fn start(config: &Config) -> Result<(), Failure> {
     started.map_err(|error| Failure::Failed(format!("cannot set up logging: {error}")))?;
     panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Standard error, whose reader may go away and whose disk may be full: a line that cannot be written is lost, and the
+/// service goes on. The subscriber would otherwise print the error to where the line could not go, which panics.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr().write_all(line).ok();
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

@@ -7,12 +7,11 @@ use domain::correlation::CorrelationId;
 
 use super::dto::AuditEntryDto;
 use crate::answer;
-use crate::connectors::controller::connector_id;
 use crate::context::Caller;
 use crate::list::{Cursors, List};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::segment::Segment;
+use crate::segment::{Segment, connector_id};
 use crate::state::ApiState;
 
 /// List the audit entries of a connector

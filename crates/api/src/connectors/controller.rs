@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::connector::{Capability, Connector, ConnectorStatus};
-use domain::id::ConnectorId;
 use domain::repository::{ConnectorFilter, ConnectorPosition};
 
 use super::dto::{ConnectorDto, ConnectorRequest, SwitchRequest, draft};
@@ -14,16 +13,10 @@ use crate::context::Caller;
 use crate::list::{Cursors, List};
 use crate::members::Members;
 use crate::precondition::{IfMatch, etag, is_current};
-use crate::problem::{Problem, ProblemCode};
+use crate::problem::Problem;
 use crate::query::Query;
-use crate::segment::Segment;
+use crate::segment::{Segment, connector_id};
 use crate::state::ApiState;
-
-/// The id in a path; one that is no id names no connector.
-pub(crate) fn connector_id(text: &str) -> Result<ConnectorId, Problem> {
-    ConnectorId::parse(text)
-        .ok_or_else(|| Problem::new(ProblemCode::ConnectorNotFound, "there is no connector of this id"))
-}
 
 fn answered(status: StatusCode, connector: Connector) -> Response {
     let tag = etag(&connector);

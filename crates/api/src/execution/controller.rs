@@ -7,12 +7,11 @@ use axum::response::{IntoResponse, Response};
 use super::dto::{ExecuteRequest, ExecutionDto, draft};
 use crate::answer;
 use crate::body::JsonBody;
-use crate::connectors::controller::connector_id;
 use crate::context::Caller;
 use crate::members::Members;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::segment::Segment;
+use crate::segment::{Segment, connector_id};
 use crate::state::ApiState;
 
 const INTEGRATION_STATUS: HeaderName = HeaderName::from_static("x-integration-status");

@@ -12,12 +12,11 @@ use domain::integration_log::{IntegrationStatus, LogFilter, LogOrder, LogPositio
 
 use super::dto::{IntegrationLogDto, IntegrationLogPageDto};
 use crate::answer;
-use crate::connectors::controller::connector_id;
 use crate::context::Caller;
 use crate::list::{Cursors, List};
 use crate::problem::{Problem, ProblemCode};
 use crate::query::Query;
-use crate::segment::Segment;
+use crate::segment::{Segment, connector_id};
 use crate::state::ApiState;
 
 /// List the calls of a connector

@@ -46,7 +46,7 @@ pub(crate) async fn livez(query: Query) -> Result<Response, Problem> {
     security(())
 )]
 pub(crate) async fn readyz(State(state): State<ApiState>, mut query: Query) -> Result<Response, Problem> {
-    let verbose = query.paging("verbose").is_some();
+    let verbose = query.flag("verbose");
     query.finish()?;
     let checks = state.services.health.checks().await;
     let mut lines = String::new();

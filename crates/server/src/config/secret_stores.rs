@@ -90,7 +90,7 @@ impl StoreReader<'_> {
             return self.refuse(&self.origin.clone(), "prefix", Wrong::Unexpected, EXPECTS);
         };
         match raw::text(&prefix.value) {
-            Ok(text) if PREFIX.starts_with(text) => {
+            Ok(text) if PREFIX.starts_with(text) || text.starts_with(PREFIX) => {
                 let reason = format!("covers the variables of the configuration ({PREFIX}…); choose another");
                 self.refuse(&prefix.origin, "prefix", Wrong::Because(reason), EXPECTS)
             }
