@@ -66,6 +66,10 @@ docs/configuration.md describes every key.
     "[secret_stores.hr]\nkind = \"env\"\nprefix = \"CONN\"",
     "line 3: `secret_stores.hr.prefix` covers the variables of the configuration"
 )]
+#[case(
+    "[secret_stores.hr]\nkind = \"env\"\nprefix = \"CONNECTORS_DATABASE_\"",
+    "line 3: `secret_stores.hr.prefix` covers the variables of the configuration"
+)]
 #[case("database_url = \"data/c.db\"", "line 1: `database_url` must read `sqlite://PATH`")]
 #[case("log_level = \"verbose\"", "line 1: `log_level` is \"verbose\" and must be a level such as `info`")]
 #[case("log_format = \"xml\"", "line 1: `log_format` is \"xml\" and must be `pretty` or `json`")]

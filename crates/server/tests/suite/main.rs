@@ -7,5 +7,6 @@ mod contract;
 mod datasette;
 mod demo;
 mod durability;
+mod logging;
 mod serving;
 mod support;

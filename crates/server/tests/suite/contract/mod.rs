@@ -2,11 +2,13 @@
 
 mod access;
 mod audit;
+mod availability;
 mod connectors;
 mod correlation;
 mod execution;
 mod lists;
 mod logs;
+mod loopback;
 mod operational;
 mod operations;
 mod outcomes;
