@@ -1,7 +1,5 @@
 //! One attempt: one request, and its answer read to the end, within the attempt's time and the call's deadline.
 
-use std::pin::pin;
-
 use application::ports::{CallPlan, UpstreamResponse};
 use chrono::{DateTime, Utc};
 use domain::failure::{ErrorCode, Failure};
@@ -42,22 +40,23 @@ impl ReqwestExecutor {
         let limit = Limit::of(plan);
         let handover = Handover::default();
         let request = outgoing.attempt(self.ids().parent_id(), &handover);
-        let mut sending = pin!(self.client().execute(request));
+        let mut sending = Box::pin(self.client().execute(request));
         let answered = tokio::select! {
             biased;
-            answered = &mut sending => answered,
+            answered = &mut sending => Ok(answered),
             // `sending` still lives here, and with it the look-up that it may be waiting for.
-            () = sleep_until(limit.at) => {
-                let resolving = self.guard().is_resolving(outgoing.url());
-                return Outcome::without_answer(limit.before_head(handover.happened(), resolving));
-            }
+            () = sleep_until(limit.at) => Err(self.guard().is_resolving(outgoing.url())),
         };
+        // Before its fate is asked for: a request that waits for a connection is let go of here, and one that a
+        // connection has in its queue is revoked. Of the latter it stays open for a moment whether it leaves.
+        drop(sending);
         match answered {
-            Ok(response) => read(response, limit, self.clock().now()).await,
-            Err(error) => {
+            Ok(Ok(response)) => read(response, limit, self.clock().now()).await,
+            Ok(Err(error)) => {
                 let tls = outgoing.url().scheme() == "https";
-                Outcome::without_answer(classify::request_error(error, handover.happened(), tls))
+                Outcome::without_answer(classify::request_error(error, handover.never_left(), tls))
             }
+            Err(resolving) => Outcome::without_answer(limit.before_head(handover.never_left(), resolving)),
         }
     }
 }
@@ -126,15 +125,13 @@ impl Limit {
         Self { at: if is_deadline { plan.deadline } else { attempt_end }, is_deadline }
     }
 
-    fn before_head(self, handed_over: bool, resolving: bool) -> Classified {
-        let code = if handed_over {
-            ErrorCode::AttemptTimeout
-        } else if resolving {
-            ErrorCode::DnsFailure
-        } else {
-            ErrorCode::ConnectTimeout
+    /// A request that may have left had a connection; one that never left waited for an address or a connection.
+    fn before_head(self, never_left: bool, resolving: bool) -> Classified {
+        let (code, delivery) = match (never_left, resolving) {
+            (false, _) => (ErrorCode::AttemptTimeout, Delivery::MaybeSent),
+            (true, true) => (ErrorCode::DnsFailure, Delivery::NeverSent),
+            (true, false) => (ErrorCode::ConnectTimeout, Delivery::NeverSent),
         };
-        let delivery = if handed_over { Delivery::MaybeSent } else { Delivery::NeverSent };
         Classified { failure: self.failure(code), delivery }
     }
 

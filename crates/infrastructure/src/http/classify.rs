@@ -19,16 +19,16 @@ pub(super) struct Classified {
     pub(super) delivery: Delivery,
 }
 
-/// Classifies a request that brought no answer. `handed_over` is false when it provably never left; `tls` says whether
-/// the URL is `https`.
-pub(super) fn request_error(error: reqwest::Error, handed_over: bool, tls: bool) -> Classified {
+/// Classifies a request that brought no answer. `never_left` says that this is proven; `tls` says whether the URL
+/// is `https`.
+pub(super) fn request_error(error: reqwest::Error, never_left: bool, tls: bool) -> Classified {
     // The URL may carry a credential.
     let error = error.without_url();
     if let Some(refused) = find::<GuardError>(&error) {
         return Classified { failure: guard_failure(refused), delivery: Delivery::NeverSent };
     }
-    let code = if handed_over { broken_exchange(&error) } else { broken_connect(&error, tls) };
-    let delivery = if handed_over && !is_unprocessed(&error) { Delivery::MaybeSent } else { Delivery::NeverSent };
+    let code = if never_left { broken_connect(&error, tls) } else { broken_exchange(&error) };
+    let delivery = if never_left || is_unprocessed(&error) { Delivery::NeverSent } else { Delivery::MaybeSent };
     Classified { failure: explained(code, &error), delivery }
 }
 
