@@ -6,5 +6,6 @@ mod program;
 pub(crate) mod service;
 pub(crate) mod shape;
 pub(crate) mod upstream;
+pub(crate) mod wire;
 
 pub(crate) use self::program::{Ended, Program, Running};

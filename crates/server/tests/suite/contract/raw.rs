@@ -13,7 +13,7 @@ use crate::support::upstream::connector;
 const CONNECTORS: &str = "/api/v1/connectors";
 
 async fn raw(service: &Service, head: &str, body: &str) -> Answer {
-    exchange(service.address(), format!("{head}\r\nHost: x\r\nConnection: close\r\n{body}").as_bytes()).await
+    exchange(service.address(), format!("{head}\r\nHost: localhost\r\nConnection: close\r\n{body}").as_bytes()).await
 }
 
 fn given() -> String {
@@ -42,7 +42,7 @@ async fn a_body_that_ends_early_changes_nothing(#[values(Sqlite, Postgres)] engi
     let mut stream = TcpStream::connect(service.address()).await.expect("a connection");
     // Whole as JSON, and shorter than it says.
     let (length, body) = (given().len() + 1, given());
-    let head = format!("POST {CONNECTORS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n");
+    let head = format!("POST {CONNECTORS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
     let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await.expect("it is sent");
     drop(stream);

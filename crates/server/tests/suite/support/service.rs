@@ -31,7 +31,11 @@ impl Service {
 
     /// With these variables over the usual ones.
     pub(crate) async fn configured(engine: Engine, variables: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::start(engine).await;
+        Self::on(TestDatabase::start(engine).await, variables)
+    }
+
+    /// On this database.
+    pub(crate) fn on(database: TestDatabase, variables: &[(&str, &str)]) -> Self {
         let usual = [
             ("CONNECTORS_DATABASE_URL", database.url()),
             ("CONNECTORS_ALLOW_HTTP", "true"),
@@ -70,6 +74,11 @@ impl Service {
     pub(crate) fn remove_secret(&self, name: &str) {
         let path = self.program.directory().join("data/secrets").join(name);
         std::fs::remove_file(path).expect("a secret");
+    }
+
+    /// Takes the whole store away.
+    pub(crate) fn remove_secret_store(&self) {
+        std::fs::remove_dir_all(self.program.directory().join("data/secrets")).expect("a directory of secrets");
     }
 
     /// Makes an API key of that name and role, and of those connectors where it is a service's.
