@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use domain::error::StorageError;
-use domain::repository::{Begun, IntegrationLogRepository, Storage};
+use domain::repository::{Begun, ConnectorRepository, IntegrationLogRepository, Storage};
 use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
 use sqlx::{Connection, SqliteConnection};
 use test_support::{Engine, TestDatabase};

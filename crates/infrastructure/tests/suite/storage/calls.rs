@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use domain::audit::Act;
+use domain::connector::{Change, Connector};
 use domain::error::StorageError;
 use domain::failure::{ErrorCode, Failure};
 use domain::integration_log::{
