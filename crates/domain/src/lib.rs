@@ -13,6 +13,7 @@ pub mod failure;
 pub mod fault;
 pub mod id;
 pub mod integration_log;
+pub mod json;
 pub mod mapping;
 pub mod page;
 pub mod redaction;
