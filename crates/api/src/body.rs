@@ -1,24 +1,21 @@
 //! Reading JSON bodies: bounded in size, time and depth, in UTF-8, without repeated members.
 
-use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
+use domain::json::{self, Malformed, Rules};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::problem::{Problem, ProblemCode};
 
 /// The largest body, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
-/// The deepest nesting of arrays and objects.
-const MAX_DEPTH: usize = 32;
+/// The deepest nesting of arrays and objects, and what else a body must do without.
+const RULES: Rules = Rules { depth: 32, repeated_members: false };
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -94,68 +91,19 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     let malformed = |detail: String| Problem::new(ProblemCode::MalformedJson, detail);
     let text = std::str::from_utf8(bytes).map_err(|_| malformed("the body is not UTF-8".to_owned()))?;
-    let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
-        malformed(format!("the body is not JSON: line {}, column {}", error.line(), error.column()))
-    })?;
-    value(raw, MAX_DEPTH).map_err(malformed)
-}
-
-/// Builds a value level by level, so that depth and repeated members are seen.
-fn value(raw: &RawValue, depth: usize) -> Result<Value, String> {
-    let text = raw.get();
-    let deeper = || depth.checked_sub(1).ok_or_else(|| format!("the body is nested deeper than {MAX_DEPTH} levels"));
-    let unreadable = |_| "the body is not JSON".to_owned();
-    match text.as_bytes().first() {
-        Some(b'{') => {
-            let depth = deeper()?;
-            let members: Members<'_> = serde_json::from_str(text).map_err(unreadable)?;
-            let mut object = Map::new();
-            for (name, member) in members.0 {
-                if object.insert(name, value(member, depth)?).is_some() {
-                    return Err("an object of the body has two members of the same name".to_owned());
-                }
-            }
-            Ok(Value::Object(object))
-        }
-        Some(b'[') => {
-            let depth = deeper()?;
-            let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(unreadable)?;
-            elements.into_iter().map(|element| value(element, depth)).collect()
-        }
-        _ => serde_json::from_str(text).map_err(|_| "the body has text that is not Unicode".to_owned()),
-    }
-}
-
-/// The members of an object as they stand there, repeated ones included.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = access.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Reader)
-    }
+    json::parse(text, RULES).map_err(|error| {
+        malformed(match error {
+            Malformed::Syntax { line, column, .. } => format!("the body is not JSON: line {line}, column {column}"),
+            Malformed::NotUnicode => "the body has text that is not Unicode".to_owned(),
+            Malformed::TooDeep(levels) => format!("the body is nested deeper than {levels} levels"),
+            Malformed::RepeatedMember => "an object of the body has two members of the same name".to_owned(),
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
