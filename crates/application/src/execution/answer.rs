@@ -1,6 +1,7 @@
 //! What an upstream answered, read and redacted. Nothing unredacted leaves this module.
 
 use domain::failure::{ErrorCode, Failure};
+use domain::json;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -79,19 +80,18 @@ fn read_body(response: &UpstreamResponse, redactor: &Redactor) -> (AnsweredBody,
     let says_json = media_type.as_deref().is_some_and(|media_type| {
         media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
     });
+    let Ok(text) = std::str::from_utf8(&response.body) else {
+        return (AnsweredBody::Binary, says_json.then(|| "it is not UTF-8".to_owned()));
+    };
     let mut malformed = None;
     if says_json || media_type.is_none() {
-        match serde_json::from_slice::<Value>(&response.body) {
+        match json::parse(text, json::Rules::LENIENT) {
             Ok(value) => return (AnsweredBody::Json(redactor.json(value)), None),
             Err(error) if says_json => malformed = Some(error.to_string()),
             Err(_) => {}
         }
     }
-    let body = match std::str::from_utf8(&response.body) {
-        Ok(text) => AnsweredBody::Text(redactor.text(text)),
-        Err(_) => AnsweredBody::Binary,
-    };
-    (body, malformed)
+    (AnsweredBody::Text(redactor.text(text)), malformed)
 }
 
 fn media_type(response: &UpstreamResponse) -> Option<String> {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use domain::redaction::REDACTED;
 use serde_json::{Map, Value, json};
 
 use super::response::{AnsweredBody, AnsweredResponse};
@@ -12,8 +13,9 @@ use crate::redaction::Redactor;
 /// How much of a body is kept, in bytes.
 const KEPT: usize = 16 * 1024;
 
-/// The request, as it is kept: `url`, `headers`, `body`, `bodyBytes`, `bodyTruncated`.
-pub(super) fn request(plan: &CallPlan, redactor: &Redactor) -> Value {
+/// The request, as it is kept: `url`, `headers`, `body`, `bodyBytes`, `bodyTruncated`. `body` is what the bytes of the
+/// plan were written from.
+pub(super) fn request(plan: &CallPlan, body: Option<&Value>, redactor: &Redactor) -> Value {
     let mut headers: Map<String, Value> = plan
         .headers
         .iter()
@@ -34,7 +36,7 @@ pub(super) fn request(plan: &CallPlan, redactor: &Redactor) -> Value {
             let _infallible = write!(url, "{separator}{name}={REDACTED}");
         }
     }
-    let body = plan.body.as_deref().map(|body| clean_json(body, redactor));
+    let body = body.map(|body| redactor.json(body.clone()).to_string());
     let kept = body.as_deref().map(keep);
     json!({
         "url": storable(&url),
@@ -67,13 +69,6 @@ pub(super) fn response(answer: &AnsweredResponse) -> Value {
 /// Text that every store can hold: PostgreSQL has no NUL.
 pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
-}
-
-fn clean_json(body: &[u8], redactor: &Redactor) -> String {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(value) => redactor.json(value).to_string(),
-        Err(_) => redactor.text(&String::from_utf8_lossy(body)),
-    }
 }
 
 fn keep(text: &str) -> (&str, bool) {

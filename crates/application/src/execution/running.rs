@@ -93,7 +93,7 @@ impl Running {
             }
         };
         let plan = self.plan(proof, deadline);
-        let request = payload::request(&plan, &redactor);
+        let request = payload::request(&plan, self.call.body.as_ref(), &redactor);
         let report = self.service.executor.run(&plan, gate).await;
         let (attempts, http_status_code) = (report.attempts, report.status);
         let mapping = self.call.apply_mapping.then(|| self.connector.settings.mapping_configuration.clone());
