@@ -1,6 +1,7 @@
 //! From what a store holds to the value that a reference means.
 
 use application::ports::SecretError;
+use domain::json;
 use domain::secret_ref::SecretRef;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub(super) fn pick(held: SecretString, reference: &SecretRef) -> Result<SecretSt
 }
 
 fn member(held: &SecretString, field: &str, reference: &SecretRef) -> Result<SecretString, SecretError> {
-    let Ok(Value::Object(mut members)) = serde_json::from_str(held.expose_secret()) else {
+    let Ok(Value::Object(mut members)) = json::parse(held.expose_secret(), json::Rules::LENIENT) else {
         return Err(not_found(reference, "is not a JSON object, so it has no fields"));
     };
     match members.remove(field) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use domain::json;
 use serde_json::Value;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -80,7 +81,10 @@ stored_as!(Timestamp, Sqlite, String, |column| column.0.to_rfc3339_opts(SecondsF
 stored_as!(Id, Postgres, Uuid, |column| column.0, |known| Ok(Id(known)));
 stored_as!(Id, Sqlite, String, |column| column.0.hyphenated().to_string(), |known| Ok(Id(Uuid::try_parse(&known)?)));
 
-stored_alike_as!(Json, String, |column| column.0.to_string(), |known| Ok(Json(serde_json::from_str(&known)?)));
+stored_alike_as!(Json, String, |column| column.0.to_string(), |known| Ok(Json(json::parse(
+    &known,
+    json::Rules::LENIENT
+)?)));
 
 stored_alike_as!(Digest, String, |column| hex::encode(column.0), |known| {
     let mut bytes = [0; 32];
