@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn policy(delay_ms: u64, exponential: bool, jitter: RetryJitter) -> RetryPolicy {
         RetryPolicy {
@@ -184,7 +184,7 @@ mod tests {
             delay: Duration::from_millis(delay_ms),
             exponential,
             jitter,
-            max_delay: Duration::from_secs(60),
+            max_delay: Duration::from_mins(1),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use domain::secret_ref;
 
 use super::fault::{ConfigFaults, Origin};
-use super::keys::{PREFIX, STORE_MEMBERS};
+use super::keys::{self, PREFIX, STORE_MEMBERS};
 use super::raw::{self, Raw, Wrong};
 use super::settings::{Settings, StoreSettings};
 
@@ -90,7 +90,7 @@ impl StoreReader<'_> {
             return self.refuse(&self.origin.clone(), "prefix", Wrong::Unexpected, EXPECTS);
         };
         match raw::text(&prefix.value) {
-            Ok(text) if PREFIX.starts_with(text) || text.starts_with(PREFIX) => {
+            Ok(text) if covers_a_key(text) => {
                 let reason = format!("covers the variables of the configuration ({PREFIX}…); choose another");
                 self.refuse(&prefix.origin, "prefix", Wrong::Because(reason), EXPECTS)
             }
@@ -125,4 +125,9 @@ impl StoreReader<'_> {
     fn fault(&mut self, origin: &Origin, member: &str, reason: &str) {
         self.faults.push(origin, format!("`secret_stores.{}.{member}` {reason}", self.name));
     }
+}
+
+/// Whether a store with this prefix would take the value of a key for a secret, and hand it out.
+fn covers_a_key(prefix: &str) -> bool {
+    PREFIX.starts_with(prefix) || keys::ALL.iter().any(|key| key.variable().starts_with(prefix))
 }

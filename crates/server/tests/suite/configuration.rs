@@ -127,7 +127,7 @@ fn the_environment_reaches_every_key_with_one_underscore_or_two() {
         .with("CONNECTORS_REQUIRE_IF_MATCH", "true")
         .with("CONNECTORS_EXECUTION_MAX_CONCURRENT_CALLS", "10")
         .with("CONNECTORS_SECRET_STORES_SECRETSTORE_KIND", "env")
-        .with("CONNECTORS_SECRET_STORES_SECRETSTORE_PREFIX", "ESG_SECRET_")
+        .with("CONNECTORS_SECRET_STORES_SECRETSTORE_PREFIX", "CONNECTORS_SECRET_")
         .with("CONNECTORS_SECRET_HR", "a secret of that store, and no key")
         .with("CONNECTORS_SERVICE_HOST", "10.96.0.7")
         .with("CONNECTORS_PORT", "tcp://10.96.0.7:8080")
