@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::fakes::Step;
-use crate::world::{World, failure_of, open_draft, outcome, pull};
+use crate::world::{World, draft, failure_of, open_draft, outcome, pull};
 
 const MALFORMED: (IntegrationStatus, Option<ErrorCode>) =
     (IntegrationStatus::Failed, Some(ErrorCode::MalformedResponse));
@@ -206,4 +206,71 @@ async fn headers_of_one_name_are_joined() {
     let execution = world.pulled([answer]).await;
     let headers = execution.response.expect("an answer").headers;
     assert_eq!(headers, [("link".to_owned(), "<a>, <c>".to_owned()), ("x-b".to_owned(), "1".to_owned())]);
+}
+
+/// Text within text within text, each of which `serde_json` would parse with a fresh bound on its depth.
+fn nest(times: usize, depth: usize) -> String {
+    let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+    (0..times).fold("1".to_owned(), |text, _| {
+        format!("{open}{{\"$serde_json::private::RawValue\":{}}}{close}", Value::String(text))
+    })
+}
+
+#[rstest]
+#[case(nest(5, 120))]
+#[case(nest(8, 1))]
+#[case(r#"{"$serde_json::private::Number":"12"}"#.to_owned())]
+#[case(r#"[{"\u0024serde_json::private::Number":"abc"}]"#.to_owned())]
+#[case(r#"{"$serde_json::private::RawValue":"{\"a\":1}"}"#.to_owned())]
+#[case(r#"{"data":{"$serde_json::private::RawValue":[1.50]}}"#.to_owned())]
+#[tokio::test]
+async fn private_members_of_the_parser_are_members_like_others(#[case] text: String) {
+    let world = World::new();
+    let id = world.enabled(mapping()).await;
+    let execution = world.executed(id, mapped(), [Step::body(200, "application/json", text.as_bytes())]).await;
+    let AnsweredBody::Json(body) = execution.response.expect("an answer").body else { panic!("no JSON") };
+    assert_eq!(body.to_string(), text.replace("\\u0024", "$"));
+    assert!(execution.mapping.is_some());
+}
+
+#[rstest]
+#[case(1)]
+#[case(100)]
+#[tokio::test]
+async fn an_answer_that_is_too_deep_fails_the_call_and_nothing_else(#[case] times: usize) {
+    let world = World::new();
+    let text = format!("{}{}{}", "[".repeat(times * 127), 1, "]".repeat(times * 127));
+    let execution = world.pulled([Step::body(200, "application/json", text.as_bytes())]).await;
+    assert_eq!(outcome(&execution), MALFORMED);
+    let details = failure_of(&execution).and_then(|failure| failure.details.clone());
+    assert_eq!(details.as_deref(), Some("it is nested deeper than 126 levels"));
+    assert_eq!(execution.response.expect("an answer").body, AnsweredBody::Text(text));
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_deepest_answer_is_redacted_mapped_and_kept(
+    #[values(("[", "]"), (r#"{"a":"#, "}"))] brackets: (&str, &str),
+) {
+    let (open, close) = brackets;
+    let text = format!("{}1{}", open.repeat(126), close.repeat(126));
+    let world = World::new();
+    let configuration = json!({
+        "recordsPath": "$..*",
+        "mappings": [{ "externalField": "a", "internalField": "b", "transform": "direct" }],
+    });
+    let id = world.enabled(ConnectorDraft { mapping_configuration: Some(configuration), ..draft() }).await;
+    let execution = world.executed(id, mapped(), [Step::body(200, "application/json", text.as_bytes())]).await;
+    assert!(execution.mapping.is_some());
+    let AnsweredBody::Json(body) = execution.response.expect("an answer").body else { panic!("no JSON") };
+    assert_eq!(body.clone().to_string(), text);
+}
+
+#[tokio::test]
+async fn of_repeated_members_the_last_one_counts() {
+    let world = World::new();
+    let text = br#"{"a":1,"b":2.50,"a":3}"#;
+    let execution = world.pulled([Step::body(200, "application/json", text)]).await;
+    let AnsweredBody::Json(body) = execution.response.expect("an answer").body else { panic!("no JSON") };
+    assert_eq!(body.to_string(), r#"{"a":3,"b":2.50}"#);
 }
