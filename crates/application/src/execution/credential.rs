@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use crate::ports::{Credential, SecretError, SecretStore};
 
+/// The largest secret that is sent, in bytes: `Basic` makes 8 KiB of it, which is what servers take as one header.
+const MAX_BYTES: usize = 6 * 1024;
+
 /// A credential, and every secret value that it was made of.
 pub(super) struct Proof {
     credential: Credential,
@@ -28,6 +31,10 @@ impl Proof {
             return Ok(Self { credential: Credential::None, secrets: Vec::new() });
         };
         let value = look_up(reference, store, deadline).await?;
+        if value.expose_secret().len() > MAX_BYTES {
+            let message = format!("the secret `{reference}` is too large to be sent: at most 6 KiB are");
+            return Err(Failure::new(ErrorCode::SecretNotFound, message));
+        }
         Self::of(authentication, value)
     }
 

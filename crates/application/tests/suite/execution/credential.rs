@@ -116,3 +116,20 @@ async fn a_basic_secret_without_a_colon_is_not_sent_and_not_repeated() {
     assert!(world.executor.plans().is_empty());
     assert!(!format!("{execution:?}{}", world.storage.dump()).contains("c4nary"));
 }
+
+#[rstest]
+#[case(6 * 1024, true)]
+#[case(6 * 1024 + 1, false)]
+#[tokio::test]
+async fn a_secret_that_no_header_holds_is_not_sent(#[case] bytes: usize, #[case] sent: bool) {
+    let world = World::new();
+    world.secrets.put("HR", &"Z".repeat(bytes));
+    let id = world.enabled(draft()).await;
+    let execution = world.executed(id, pull(), sent.then(|| Step::status(204))).await;
+    assert_eq!(world.executor.plans().len(), usize::from(sent));
+    if !sent {
+        assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::SecretNotFound)));
+        let message = &failure_of(&execution).expect("a failure").message;
+        assert!(message.contains("SecretStore:HR") && message.contains("too large to be sent"), "{message}");
+    }
+}
