@@ -1,5 +1,7 @@
 //! Secrets are in nothing that leaves a call (SE-S-5): what is answered, stored or logged.
 
+mod texts;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -296,6 +298,6 @@ async fn a_redacted_value_is_no_reading_and_its_record_is_rejected() {
     let rejected: Vec<_> =
         outcome.rejections.iter().map(|rejection| (rejection.index, rejection.reason.as_str())).collect();
     assert_eq!(kept, ["1", "4"]);
-    assert_eq!(rejected[1], (2, "Field 'meter' would hold a redacted secret"));
+    assert!(rejected[1].0 == 2 && rejected[1].1.contains("redacted"), "{rejected:?}");
     assert_eq!((rejected.len(), rejected[0].0), (2, 1));
 }
