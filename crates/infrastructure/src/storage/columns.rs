@@ -95,3 +95,53 @@ stored_alike_as!(Digest, String, |column| hex::encode(column.0), |known| {
 stored_alike_as!(Milliseconds, i64, |column| column.count(), |known| Ok(Milliseconds(Duration::from_millis(
     known.try_into()?
 ))));
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sqlx::{Connection, SqliteConnection};
+
+    use super::*;
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let number = "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,25})?(e[+-][0-9]{1,4})?"
+            .prop_map(|number| Value::Number(number.parse().expect("a number")));
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            number,
+            any::<String>().prop_map(Value::String),
+            Just(Value::from("{\"a\":[1]}")),
+            Just(Value::from("12")),
+        ];
+        let name = prop_oneof![
+            Just("$serde_json::private::Number".to_owned()),
+            Just("$serde_json::private::RawValue".to_owned()),
+            any::<String>(),
+        ];
+        leaf.prop_recursive(8, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+                prop::collection::vec((name.clone(), inner), 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    async fn through_sqlite(value: &Value) -> Value {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("connected");
+        let question = sqlx::query_scalar::<_, Json>("SELECT ?").bind(Json(value.clone()));
+        question.fetch_one(&mut connection).await.expect("read").0
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn json_is_read_as_it_was_written(value in any_value()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let read = runtime.block_on(through_sqlite(&value));
+            prop_assert_eq!(read.to_string(), value.to_string());
+            prop_assert_eq!(read, value);
+        }
+    }
+}
