@@ -2,6 +2,7 @@
 //! checked whole when the connector is saved, so that nothing is left to be found out at run time; a record is mapped
 //! whole or rejected with a reason, and a value that cannot be read is never null, zero or rounded.
 
+mod budget;
 mod entry;
 mod members;
 mod number;
@@ -15,6 +16,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use crate::fault::{FaultCode, Faults, pointer_to};
+use budget::{Budget, Root, Stop};
 use entry::FieldMapping;
 use members::Members;
 use records::RecordSource;
@@ -62,9 +64,6 @@ impl FieldMappings {
     pub const MAX_BYTES: usize = 64 * 1024;
     /// Entries in `mappings`.
     pub const MAX_ENTRIES: usize = 500;
-    /// Values (records × entries) that one answer may give: ten megabytes of `{}` would otherwise become a thousand
-    /// times as much. An answer above it is one rejection at 0, so that somebody asks for smaller pages.
-    pub const MAX_VALUES: usize = 2_000_000;
 
     /// `{"mappings": []}`: every record becomes one without fields.
     #[must_use]
@@ -97,50 +96,50 @@ impl FieldMappings {
         &self.given
     }
 
-    /// Whether there are no entries, so that applying it would give records without fields.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Maps every record of `body`. A body that does not have the records that it should have is a rejection, not an
-    /// empty list; an empty list is one that the upstream sent.
+    /// empty list; an empty list is one that the upstream sent. A body that would take more memory or work than the
+    /// budget of one answer is one rejection at 0, too, so that somebody asks for smaller pages.
     #[must_use]
     pub fn apply(&self, body: &Value) -> MappingOutcome {
-        let mut outcome = MappingOutcome::default();
-        let records = match self.records.find(body).and_then(|records| self.bounded(records)) {
-            Ok(records) => records,
-            Err(reason) => {
-                outcome.rejections.push(Rejection { index: 0, external_id: None, reason });
-                return outcome;
-            }
-        };
-        for (index, record) in records.into_iter().enumerate() {
-            let mut external_id = None;
-            match self.apply_to(record, &mut external_id) {
-                Ok(data) => outcome.records.push(MappedRecord { external_id, data }),
-                Err(reason) => outcome.rejections.push(Rejection { index, external_id, reason }),
-            }
-        }
-        outcome
+        self.apply_within(body, &mut Budget::default()).unwrap_or_else(|stop| MappingOutcome {
+            records: Vec::new(),
+            rejections: vec![Rejection { index: 0, external_id: None, reason: stop.to_string() }],
+        })
     }
 
-    fn bounded<'a>(&self, records: Vec<&'a Value>) -> Result<Vec<&'a Value>, String> {
-        if records.len().saturating_mul(self.entries.len().max(1)) <= Self::MAX_VALUES {
-            return Ok(records);
+    fn apply_within(&self, body: &Value, budget: &mut Budget) -> Result<MappingOutcome, Stop> {
+        let mut outcome = MappingOutcome::default();
+        for (index, record) in self.records.find(body, budget)?.into_iter().enumerate() {
+            budget.hold(1, 0)?;
+            let mut external_id = None;
+            match self.apply_to(&Root::new(record), &mut external_id, budget) {
+                Ok(data) => outcome.records.push(MappedRecord { external_id, data }),
+                Err(Stop::Rejected(reason)) => {
+                    budget.hold(0, reason.len())?;
+                    outcome.rejections.push(Rejection { index, external_id, reason });
+                }
+                Err(Stop::Exhausted(exhausted)) => return Err(exhausted.into()),
+            }
         }
-        Err(format!("Response body has {} records, too many to map at once: ask for smaller pages", records.len()))
+        Ok(outcome)
     }
 
     /// Maps one record. The id is read first, so that a rejection can name the record.
-    fn apply_to(&self, record: &Value, external_id: &mut Option<String>) -> Result<Map<String, Value>, String> {
-        if !record.is_object() && self.entries.iter().any(FieldMapping::needs_object) {
-            return Err(String::from("Record is not a JSON object"));
+    fn apply_to(
+        &self,
+        record: &Root<'_>,
+        external_id: &mut Option<String>,
+        budget: &mut Budget,
+    ) -> Result<Map<String, Value>, Stop> {
+        if !record.value().is_object() && self.entries.iter().any(FieldMapping::needs_object) {
+            return Err(Stop::rejected("Record is not a JSON object"));
         }
-        *external_id = self.records.external_id(record)?;
+        *external_id = self.records.external_id(record, budget)?;
+        let held = budget.held();
         let mut data = Map::with_capacity(self.entries.len());
         for entry in &self.entries {
-            data.insert(String::from(entry.internal()), entry.apply(record)?);
+            let value = entry.apply(record, budget).inspect_err(|_| budget.release_to(held));
+            data.insert(String::from(entry.internal()), value?);
         }
         Ok(data)
     }

@@ -1,11 +1,15 @@
 //! One entry of `mappings`: an external field, what happens to its value, and the internal field that gets it.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
+use super::budget::{ARITHMETIC, Budget, Root, Stop};
 use super::members::Members;
 use super::path::{Path, Selection};
 use super::transform::{Input, Misfit, Transform};
 use crate::fault::{FaultCode, Faults};
+use crate::redaction::is_redacted;
 
 /// Characters in the name of a field.
 const MAX_NAME_CHARACTERS: usize = 200;
@@ -61,26 +65,45 @@ impl FieldMapping {
         self.source == Source::Member
     }
 
-    /// The internal value for `record`.
+    /// The internal value for `record`, copied once there is room for it.
     ///
     /// # Errors
     /// The reason to reject the record. It names the field as configured and never repeats a value.
-    pub(super) fn apply(&self, record: &Value) -> Result<Value, String> {
+    pub(super) fn apply(&self, record: &Root<'_>, budget: &mut Budget) -> Result<Value, Stop> {
+        budget.hold(0, self.internal.len())?;
         let selection = match &self.source {
-            Source::Member => Selection::One(record.as_object().and_then(|members| members.get(&self.external))),
-            Source::Path(path) => path.select(record),
+            Source::Member => {
+                Selection::One(record.value().as_object().and_then(|members| members.get(&self.external)))
+            }
+            Source::Path(path) => path.select(record, budget)?,
         };
+        for node in selection.nodes() {
+            let extent = budget.measure(node)?;
+            if self.transform.takes_series() {
+                budget.spend(extent.flat.saturating_mul(ARITHMETIC))?;
+            }
+            if is_redacted(node) {
+                return Err(Stop::Rejected(format!("Field '{}' was redacted", self.external)));
+            }
+        }
+        let value = self.value_of(selection).map_err(Stop::Rejected)?;
+        budget.hold_copy(&value)?;
+        Ok(value.into_owned())
+    }
+
+    /// The value as it stands in the record, in the configuration, or newly made; not copied yet.
+    fn value_of<'a>(&'a self, selection: Selection<'a>) -> Result<Cow<'a, Value>, String> {
+        let default = Cow::Borrowed(self.default.as_ref().unwrap_or(&Value::Null));
         let Some(input) = Input::of(selection, &self.transform) else {
             return if self.required {
                 Err(format!("Required field '{}' is missing", self.external))
             } else {
-                Ok(self.default.clone().unwrap_or(Value::Null))
+                Ok(default)
             };
         };
-        match (self.transform.apply(&input), &self.default) {
-            (Ok(value), _) => Ok(value),
-            (Err(Misfit::NoEntry), Some(default)) if !self.required => Ok(default.clone()),
-            (Err(misfit), _) => Err(format!("Field '{}' {misfit}", self.external)),
+        match self.transform.apply(&input) {
+            Err(Misfit::NoEntry) if !self.required && self.default.is_some() => Ok(default),
+            applied => applied.map_err(|misfit| format!("Field '{}' {misfit}", self.external)),
         }
     }
 }

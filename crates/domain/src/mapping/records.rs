@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
+use super::budget::{Budget, Root, Stop};
 use super::members::Members;
 use super::path::{Path, Selection};
 use crate::fault::Faults;
+use crate::redaction::is_redacted;
 
 /// `recordsPath` and `externalIdPath`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,39 +29,42 @@ impl RecordSource {
     ///
     /// # Errors
     /// The reason, when there is nothing where the records should be. An empty array is no records and no error.
-    pub(super) fn find<'a>(&self, body: &'a Value) -> Result<Vec<&'a Value>, String> {
+    pub(super) fn find<'a>(&self, body: &'a Value, budget: &mut Budget) -> Result<Vec<&'a Value>, Stop> {
         let Some(path) = &self.records else {
-            return elements(body).ok_or_else(|| String::from("Response body is not a JSON object or array"));
+            return elements(body).ok_or_else(|| Stop::rejected("Response body is not a JSON object or array"));
         };
-        match path.select(body) {
+        match path.select(&Root::new(body), budget)? {
             Selection::One(node) => node.and_then(elements),
             Selection::Many(nodes) => path.has_container(body).then_some(nodes),
         }
-        .ok_or_else(|| String::from("Response body has no records at the configured recordsPath"))
+        .ok_or_else(|| Stop::rejected("Response body has no records at the configured recordsPath"))
     }
 
     /// The id of `record`, when an `externalIdPath` is configured.
     ///
     /// # Errors
     /// The reason, when there is no one id: records without ids would fall together.
-    pub(super) fn external_id(&self, record: &Value) -> Result<Option<String>, String> {
+    pub(super) fn external_id(&self, record: &Root<'_>, budget: &mut Budget) -> Result<Option<String>, Stop> {
         let Some(path) = &self.external_id else {
             return Ok(None);
         };
-        let node = match path.select(record) {
-            Selection::One(node) => node,
-            Selection::Many(nodes) if nodes.len() > 1 => {
-                return Err(String::from("External id path selects several values"));
+        let selection = path.select(record, budget)?;
+        for node in selection.nodes() {
+            budget.measure(node)?;
+            if is_redacted(node) {
+                return Err(Stop::rejected("External id was redacted"));
             }
-            Selection::Many(nodes) => nodes.first().copied(),
-        };
-        match node {
-            None | Some(Value::Null) => Err(String::from("External id is missing")),
-            Some(Value::String(id)) if id.is_empty() => Err(String::from("External id is missing")),
-            Some(Value::String(id)) => Ok(Some(id.clone())),
-            Some(Value::Number(id)) => Ok(Some(id.to_string())),
-            Some(_) => Err(String::from("External id must be text or a number")),
         }
+        let id = match selection.nodes() {
+            [] | [Value::Null] => return Err(Stop::rejected("External id is missing")),
+            [Value::String(id)] if id.is_empty() => return Err(Stop::rejected("External id is missing")),
+            [Value::String(id)] => id.as_str(),
+            [Value::Number(id)] => id.as_str(),
+            [_] => return Err(Stop::rejected("External id must be text or a number")),
+            _ => return Err(Stop::rejected("External id path selects several values")),
+        };
+        budget.hold(0, id.len())?;
+        Ok(Some(String::from(id)))
     }
 }
 

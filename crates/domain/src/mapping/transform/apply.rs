@@ -1,5 +1,8 @@
 //! The transforms at work. A misfit says what was expected and never repeats the value.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use chrono::{Datelike, NaiveDate};
 use serde_json::Value;
 
@@ -58,27 +61,29 @@ impl<'a> Input<'a> {
 }
 
 impl Transform {
-    /// The internal value.
+    /// The internal value: the given one, one of the configuration, or a small new one.
     ///
     /// # Errors
     /// When the value is not what the transform takes.
-    pub(in crate::mapping) fn apply(&self, input: &Input<'_>) -> Result<Value, Misfit> {
+    pub(in crate::mapping) fn apply<'a>(&'a self, input: &Input<'a>) -> Result<Cow<'a, Value>, Misfit> {
         if self.takes_series() {
-            return self.fold(&numbers(input)?).map(Exact::to_json).map_err(|_| Misfit::ResultOutOfRange);
+            let folded = self.fold(&numbers(input)?).map_err(|_| Misfit::ResultOutOfRange)?;
+            return Ok(Cow::Owned(folded.to_json()));
         }
         let Input::One(value) = *input else {
             return Err(Misfit::Several);
         };
         match self {
-            Self::Lookup { table } => look_up(table, value),
-            Self::Date { format } => read_date(format, value),
-            Self::Direct | Self::Sum | Self::Average => Ok(value.clone()),
+            Self::Lookup { table } => look_up(table, value).map(Cow::Borrowed),
+            Self::Date { format } => read_date(format, value).map(Cow::Owned),
+            Self::Direct | Self::Sum | Self::Average => Ok(Cow::Borrowed(value)),
             Self::Fte { .. } | Self::Convert { .. } | Self::Scale { .. } | Self::Round { .. } => {
                 let number = Exact::read(value).map_err(|problem| match problem {
                     NoNumber::NotANumber => Misfit::Expected("a number"),
                     NoNumber::OutOfRange => Misfit::OutOfRange,
                 })?;
-                self.calculate(number).map(Exact::to_json).map_err(|_| Misfit::ResultOutOfRange)
+                let calculated = self.calculate(number).map_err(|_| Misfit::ResultOutOfRange)?;
+                Ok(Cow::Owned(calculated.to_json()))
             }
         }
     }
@@ -117,14 +122,14 @@ fn numbers(input: &Input<'_>) -> Result<Vec<Exact>, Misfit> {
     }
 }
 
-fn look_up(table: &std::collections::HashMap<String, Value>, value: &Value) -> Result<Value, Misfit> {
+fn look_up<'a>(table: &'a HashMap<String, Value>, value: &Value) -> Result<&'a Value, Misfit> {
     let found = match value {
         Value::String(key) => table.get(key),
         Value::Number(key) => table.get(key.as_str()),
         Value::Bool(key) => table.get(if *key { "true" } else { "false" }),
         _ => return Err(Misfit::Expected("text, a number, true or false")),
     };
-    found.cloned().ok_or(Misfit::NoEntry)
+    found.ok_or(Misfit::NoEntry)
 }
 
 fn read_date(format: &str, value: &Value) -> Result<Value, Misfit> {
