@@ -315,3 +315,45 @@ async fn an_id_that_is_none_names_no_connector(#[values(Sqlite, Postgres)] engin
         service.put(&path, &hr()).await.problem(404, "connector-not-found");
     }
 }
+
+#[rstest]
+#[tokio::test]
+async fn private_members_of_the_parser_are_members_like_others(
+    #[values(Sqlite, Postgres)] engine: Engine,
+    #[values("$serde_json::private::Number", "$serde_json::private::RawValue")] member: &str,
+) {
+    let service = Service::start(engine).await;
+    let mapping = json!({ "mappings": [{
+        "externalField": "a", "internalField": "b", "transform": "lookup", "transformParams": { "table": { member: "abc" } },
+    }] });
+    let created = service.post(CONNECTORS, &connector(HR, &json!({ "mappingConfiguration": mapping }))).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    let path = created.header("location").expect("a location");
+    for target in [path, CONNECTORS, &format!("{path}/audit"), "/api/v1/audit"] {
+        let answer = service.get(target).await;
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        assert!(answer.text().contains(&format!("{{\"{member}\":\"abc\"}}")), "{target}: {}", answer.text());
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn text_within_text_within_text_is_a_body_like_others(#[values(Sqlite, Postgres)] engine: Engine) {
+    let service = Service::start(engine).await;
+    let path = service.register_enabled(&hr()).await;
+    for depth in [120, 1] {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let body = (0..5).fold("1".to_owned(), |text, _| {
+            format!("{open}{{\"$serde_json::private::RawValue\":{}}}{close}", Value::String(text))
+        });
+        let call = format!("{{\"operationType\":\"fly\",\"endpoint\":\"/\",\"body\":{body}}}");
+        let request = service.request("POST", &format!("{path}/execute")).header("Content-Type", "application/json");
+        let answer = request.body(call).send().await;
+        if depth == 1 {
+            answer.problem(422, "validation-failed")
+        } else {
+            answer.problem(400, "malformed-json")
+        };
+    }
+    assert_eq!(service.get(&path).await.status, 200);
+}
