@@ -1,5 +1,7 @@
 //! One call as its caller asks for it, parsed against the connector that it goes through.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use url::Url;
 
@@ -69,9 +71,7 @@ impl CallDraft {
             .and_then(|endpoint| faults.check("/endpoint", connector.settings.endpoint_base_url.join(endpoint)))
             .map(|url| with_query(url, &self.query));
         check_headers(&self.headers, connector, &mut faults);
-        if self.query.len() > MAX_PARAMETERS {
-            faults.push("/query", FaultCode::OutOfRange, format!("must have at most {MAX_PARAMETERS} members"));
-        }
+        check_query(&self.query, connector, &mut faults);
         let body = self.body.filter(|body| !body.is_null());
         if body.is_some() && matches!(method, Some(HttpMethod::Get | HttpMethod::Head)) {
             faults.push("/body", FaultCode::NotAllowed, "GET and HEAD have no body");
@@ -115,18 +115,38 @@ fn with_query(mut url: Url, query: &[(String, String)]) -> Url {
     url
 }
 
-fn check_headers(headers: &[(String, String)], connector: &Connector, faults: &mut Faults) {
-    if headers.len() > MAX_PARAMETERS {
-        faults.push("/headers", FaultCode::OutOfRange, format!("must have at most {MAX_PARAMETERS} members"));
+/// Whether there are few enough of them to look at each.
+fn few(parameters: &[(String, String)], pointer: &str, faults: &mut Faults) -> bool {
+    let few = parameters.len() <= MAX_PARAMETERS;
+    if !few {
+        faults.push(pointer, FaultCode::OutOfRange, format!("must have at most {MAX_PARAMETERS} members"));
     }
-    for (index, (name, value)) in headers.iter().enumerate() {
+    few
+}
+
+fn check_query(query: &[(String, String)], connector: &Connector, faults: &mut Faults) {
+    if !few(query, "/query", faults) {
+        return;
+    }
+    for (name, _) in query.iter().filter(|(name, _)| connector.settings.sets_query_parameter(name)) {
+        let detail = "this query parameter carries the connector's API key; a call cannot bring its own";
+        faults.push(pointer_to("/query", name), FaultCode::NotAllowed, detail);
+    }
+}
+
+fn check_headers(headers: &[(String, String)], connector: &Connector, faults: &mut Faults) {
+    if !few(headers, "/headers", faults) {
+        return;
+    }
+    let mut seen = HashSet::new();
+    for (name, value) in headers {
         let pointer = pointer_to("/headers", name);
         faults.check(&pointer, header::parse_name(name));
         faults.check(&pointer, header::parse_value(value));
         if connector.settings.sets_header(name) {
             faults.push(&pointer, FaultCode::ForbiddenHeader, "this header is set by the connector's configuration");
         }
-        if headers[..index].iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+        if !seen.insert(name.to_ascii_lowercase()) {
             faults.push(&pointer, FaultCode::Duplicate, "is given twice; header names do not know case");
         }
     }
@@ -145,7 +165,12 @@ mod tests {
     use crate::id::ConnectorId;
 
     fn connector() -> Connector {
+        connector_with(json!({}))
+    }
+
+    fn connector_with(authentication_settings: Value) -> Connector {
         let draft = ConnectorDraft {
+            authentication_settings: Some(authentication_settings),
             name: Some("HR".to_owned()),
             connector_type: Some("HR".to_owned()),
             endpoint_base_url: Some("https://h.example/v1".to_owned()),
@@ -196,6 +221,51 @@ mod tests {
         let faults = CallDraft { headers, ..draft() }.parse(&connector()).expect_err("refused");
         let codes: Vec<_> = faults.iter().map(|fault| fault.code).collect();
         assert_eq!(codes, [FaultCode::ForbiddenHeader]);
+    }
+
+    #[rstest]
+    #[case("Accept")]
+    #[case("Accept-Language")]
+    #[case("Content-Type")]
+    #[case("User-Agent")]
+    fn a_call_brings_the_headers_that_describe_it(#[case] name: &str) {
+        let headers = vec![(name.to_owned(), "x".to_owned())];
+        assert!(CallDraft { headers, ..draft() }.parse(&connector()).is_ok());
+    }
+
+    #[test]
+    fn too_many_parameters_are_one_fault_and_none_of_them_is_looked_at() {
+        let many = || (0..93_000).map(|index| (format!("H{index} "), "\n".to_owned())).collect::<Vec<_>>();
+        let faults = CallDraft { headers: many(), query: many(), ..draft() }.parse(&connector()).expect_err("refused");
+        let found: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.code)).collect();
+        assert_eq!(found, [("/headers", FaultCode::OutOfRange), ("/query", FaultCode::OutOfRange)]);
+        assert_eq!(faults.total(), 2);
+    }
+
+    #[test]
+    fn a_header_given_twice_is_a_fault_of_the_second() {
+        let headers = ["X-A", "X-B", "x-a"].map(|name| (name.to_owned(), "x".to_owned())).to_vec();
+        let faults = CallDraft { headers, ..draft() }.parse(&connector()).expect_err("refused");
+        let found: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.code)).collect();
+        assert_eq!(found, [("/headers/x-a", FaultCode::Duplicate)]);
+    }
+
+    #[rstest]
+    #[case("key", false)]
+    #[case("KEY", false)]
+    #[case("keys", true)]
+    #[case("x-api-key", true)]
+    fn the_query_parameter_of_the_api_key_is_the_connectors_own(#[case] name: &str, #[case] allowed: bool) {
+        let connector = connector_with(json!({ "queryParameter": "key" }));
+        let query = vec![(name.to_owned(), "mine".to_owned())];
+        match (CallDraft { query, ..draft() }.parse(&connector), allowed) {
+            (Ok(_), true) => {}
+            (Err(faults), false) => {
+                let found: Vec<_> = faults.iter().map(|fault| (fault.pointer.clone(), fault.code)).collect();
+                assert_eq!(found, [(format!("/query/{name}"), FaultCode::NotAllowed)]);
+            }
+            (outcome, _) => panic!("{outcome:?}"),
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is wrong with an input, member by member. Every check adds to one [`Faults`] so that a caller learns of all
 //! faults at once.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Why one member was refused. The strings are part of the HTTP contract (`errors[].code`, see `docs/errors.md`).
@@ -84,7 +85,8 @@ impl FaultCode {
 /// One thing wrong with one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// RFC 6901 pointer to the member, `""` for the whole input.
+    /// RFC 6901 pointer to the member, `""` for the whole input; a name in it that is longer than
+    /// [`Faults::LONGEST_NAME`] is cut and ends in `…`.
     pub pointer: String,
     /// The rule that was broken.
     pub code: FaultCode,
@@ -108,20 +110,42 @@ impl Refusal {
     }
 }
 
-/// All faults of one input, in the order in which they were found.
+/// The faults of one input, in the order in which they were found. However many there are, and however long the names
+/// that they point to, what is kept is bounded: a megabyte of input has half a million members that can be wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    named: Vec<Fault>,
+    /// How many were found after those.
+    unnamed: usize,
+    /// Whether one of the unnamed has another code than the first of the named.
+    unnamed_differ: bool,
+}
 
 impl Faults {
+    /// The most faults that are kept; those beyond are counted.
+    pub const MOST_NAMED: usize = 100;
+    /// The longest name in a pointer, in characters as RFC 6901 escapes them.
+    pub const LONGEST_NAME: usize = 200;
+
     /// No faults yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds one fault.
+    /// Adds one fault; after [`Self::MOST_NAMED`] it is only counted.
     pub fn push(&mut self, pointer: impl Into<String>, code: FaultCode, detail: impl Into<String>) {
-        self.0.push(Fault { pointer: pointer.into(), code, detail: detail.into() });
+        if self.named.len() < Self::MOST_NAMED {
+            let pointer = pointer.into();
+            let pointer = match shortened(&pointer) {
+                Cow::Borrowed(_) => pointer,
+                Cow::Owned(short) => short,
+            };
+            self.named.push(Fault { pointer, code, detail: detail.into() });
+        } else {
+            self.unnamed += 1;
+            self.unnamed_differ |= self.named.first().is_some_and(|first| first.code != code);
+        }
     }
 
     /// Keeps the value of a successful parse; notes the refusal of a failed one under `pointer`.
@@ -144,29 +168,44 @@ impl Faults {
         value
     }
 
-    /// Whether a fault was noted for this member or something inside it.
+    /// Whether one of the named faults is of this member or something inside it.
     #[must_use]
     pub fn mentions(&self, pointer: &str) -> bool {
+        let pointer = shortened(pointer);
         let within = |fault: &Fault| {
-            fault.pointer.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            fault.pointer.strip_prefix(&*pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.0.iter().any(within)
+        self.named.iter().any(within)
     }
 
     /// Whether the input as a whole was refused, so that nothing is known of its members.
     fn is_of_whole(&self) -> bool {
-        self.0.iter().any(|fault| fault.pointer.is_empty())
+        self.named.iter().any(|fault| fault.pointer.is_empty())
     }
 
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.named.is_empty()
     }
 
-    /// The faults, in the order in which they were found.
+    /// How many faults were found, those that are only counted included.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.named.len() + self.unnamed
+    }
+
+    /// The code that all faults have, those that are only counted included.
+    #[must_use]
+    pub fn shared_code(&self) -> Option<FaultCode> {
+        let first = self.named.first()?.code;
+        let shared = !self.unnamed_differ && self.named.iter().all(|fault| fault.code == first);
+        shared.then_some(first)
+    }
+
+    /// The first [`Self::MOST_NAMED`] faults, in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
-        self.0.iter()
+        self.named.iter()
     }
 
     /// `Ok(value)` when nothing is wrong.
@@ -183,7 +222,9 @@ impl Faults {
 
 impl From<Fault> for Faults {
     fn from(fault: Fault) -> Self {
-        Self(vec![fault])
+        let mut faults = Self::new();
+        faults.push(fault.pointer, fault.code, fault.detail);
+        faults
     }
 }
 
@@ -198,11 +239,14 @@ impl<'a> IntoIterator for &'a Faults {
 
 impl std::fmt::Display for Faults {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
+        for (index, fault) in self.named.iter().enumerate() {
             if index > 0 {
                 formatter.write_str("; ")?;
             }
             write!(formatter, "{}: {}", fault.pointer, fault.detail)?;
+        }
+        if self.unnamed > 0 {
+            write!(formatter, "; and {} more", self.unnamed)?;
         }
         Ok(())
     }
@@ -225,9 +269,62 @@ pub fn pointer_to(parent: &str, member: impl std::fmt::Display) -> String {
     pointer
 }
 
+/// `pointer` with every name cut to [`Faults::LONGEST_NAME`] characters.
+fn shortened(pointer: &str) -> Cow<'_, str> {
+    let cut = |name: &str| name.char_indices().nth(Faults::LONGEST_NAME).map(|(end, _)| end);
+    if pointer.len() <= Faults::LONGEST_NAME || pointer.split('/').all(|name| cut(name).is_none()) {
+        return Cow::Borrowed(pointer);
+    }
+    let mut short = String::new();
+    for (index, name) in pointer.split('/').enumerate() {
+        if index > 0 {
+            short.push('/');
+        }
+        match cut(name) {
+            None => short.push_str(name),
+            Some(end) => {
+                // A `~` at the end is half of an escape.
+                short.push_str(name[..end].trim_end_matches('~'));
+                short.push('…');
+            }
+        }
+    }
+    Cow::Owned(short)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_hundred_faults_are_named_and_all_are_counted() {
+        let mut faults = Faults::new();
+        for index in 0..95_000 {
+            faults.push(pointer_to("", index), FaultCode::UnknownMember, "unknown");
+        }
+        assert_eq!((faults.iter().len(), faults.total()), (Faults::MOST_NAMED, 95_000));
+        assert_eq!(faults.shared_code(), Some(FaultCode::UnknownMember));
+        assert!(faults.to_string().ends_with("/99: unknown; and 94900 more"));
+        faults.push("/name", FaultCode::Required, "required");
+        assert_eq!(faults.shared_code(), None, "of all faults, not of those that are named");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_wherever_a_pointer_is_looked_at() {
+        let mut faults = Faults::new();
+        let long = pointer_to(&pointer_to("/a", "ä".repeat(500_000)), "b");
+        faults.push(long.clone(), FaultCode::Type, "text");
+        faults.push(pointer_to("", format!("{}/x", "c".repeat(199))), FaultCode::Type, "text");
+        faults.push(pointer_to("", "d".repeat(200)), FaultCode::Type, "text");
+        let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.clone()).collect();
+        assert_eq!(
+            pointers,
+            [format!("/a/{}…/b", "ä".repeat(200)), format!("/{}…", "c".repeat(199)), format!("/{}", "d".repeat(200))]
+        );
+        assert!(faults.mentions(&long));
+        assert!(faults.mentions(long.trim_end_matches("/b")));
+        assert_eq!(Faults::from(faults.iter().next().cloned().expect("one")).iter().len(), 1);
+    }
 
     #[test]
     fn a_member_of_the_wrong_type_is_not_also_reported_missing() {

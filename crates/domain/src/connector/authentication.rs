@@ -46,6 +46,8 @@ pub(super) struct AuthenticationDraft<'a> {
     pub(super) kind: &'a str,
     pub(super) secret_ref: Option<&'a str>,
     pub(super) settings: Option<&'a Value>,
+    /// Where the idempotency key goes, so that the API key goes elsewhere.
+    pub(super) idempotency_key_header: Option<&'a str>,
 }
 
 const KIND: &str = "/authenticationType";
@@ -95,6 +97,13 @@ impl Authentication {
             }
             "ApiKey" => {
                 let placement = placement(settings?, faults);
+                if let (Some(ApiKeyPlacement::Header(header)), Some(other)) = (&placement, draft.idempotency_key_header)
+                    && header.eq_ignore_ascii_case(other)
+                {
+                    // The secret would go out as the key of every call, and upstreams would take them all for one.
+                    let detail = "carries the API key already; an idempotency key needs a header of its own";
+                    faults.push("/idempotencyKeyHeader", FaultCode::NotAllowed, detail);
+                }
                 Some(Self::ApiKey { secret: faults.require(SECRET, secret)?, placement: placement? })
             }
             "Basic" => {
@@ -167,7 +176,7 @@ fn placement(mut settings: Map<String, Value>, faults: &mut Faults) -> Option<Ap
 
 fn header_name(value: &Value) -> Result<String, Refusal> {
     let name = value.as_str().ok_or_else(|| Refusal::new(FaultCode::Type, "must be a string"))?;
-    super::header::parse_name(name)
+    super::header::parse_key_name(name)
 }
 
 fn query_parameter(value: &Value) -> Result<String, Refusal> {

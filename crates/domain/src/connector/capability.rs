@@ -41,6 +41,11 @@ pub struct Capabilities(Vec<Capability>);
 impl Capabilities {
     /// Reads the set; the faults point below `at`.
     pub fn parse(names: &[String], at: &str, faults: &mut Faults) -> Option<Self> {
+        if names.len() > Capability::ALL.len() {
+            let detail = format!("must have at most {} elements", Capability::ALL.len());
+            faults.push(at, FaultCode::OutOfRange, detail);
+            return None;
+        }
         let mut read = Vec::new();
         let mut sound = true;
         for (index, name) in names.iter().enumerate() {

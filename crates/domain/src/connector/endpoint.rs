@@ -1,6 +1,6 @@
 //! The base URL of a connector, and how a call's endpoint is joined to it so that it cannot leave it (SE-D-4).
 
-use url::{Origin, Url};
+use url::{Host, Origin, Url};
 
 use crate::fault::{FaultCode, Refusal};
 
@@ -44,6 +44,12 @@ impl BaseUrl {
         if url.port() == Some(0) {
             return Err(invalid("must not name port 0"));
         }
+        if matches!(url.host(), Some(Host::Domain(name)) if !is_dns_name(name)) {
+            return Err(invalid(
+                "must name a host: labels of 1 to 63 letters, digits, `-` and `_`, not beginning or ending with `-`, \
+                 at most 253 characters in all",
+            ));
+        }
         Ok(Self { given: given.to_owned(), url })
     }
 
@@ -78,9 +84,10 @@ impl BaseUrl {
         if endpoint.chars().any(|character| character.is_control() || character.is_whitespace()) {
             return Err(invalid("must not contain white space or control characters; percent-encode them"));
         }
-        if endpoint.starts_with("//") || endpoint.contains("://") || endpoint.contains('\\') || climbs(endpoint) {
+        if endpoint.starts_with("//") || endpoint.contains("://") || endpoint.contains('\\') {
             return Err(outside());
         }
+        judge_decoded(endpoint)?;
         if !endpoint.starts_with('/') {
             return Err(invalid("must be a path below the base URL that starts with `/`"));
         }
@@ -108,19 +115,74 @@ fn authority(given: &str) -> &str {
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// Whether a segment is `..`, also where an upstream would only see it after decoding, once or several times.
-fn climbs(endpoint: &str) -> bool {
-    let mut path = endpoint.to_ascii_lowercase();
-    loop {
-        if path.split(['/', '\\']).any(|segment| segment == ".." || segment.starts_with("..;")) {
-            return true;
+/// Whether `name`, to which the URL parser has applied IDNA, can be a name of the DNS; one dot may end it.
+fn is_dns_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// How often a path may be percent-encoded over and over. Every round is one more proxy that decodes.
+const MAX_DECODINGS: usize = 8;
+
+/// Judges the path as given and as upstreams see it, which decode it once or several times.
+fn judge_decoded(endpoint: &str) -> Result<(), Refusal> {
+    let mut path = endpoint.as_bytes().to_vec();
+    for _ in 0..=MAX_DECODINGS {
+        if String::from_utf8_lossy(&path).chars().any(char::is_control) {
+            let detail = "must not contain control characters, percent-encoded ones included";
+            return Err(Refusal::new(FaultCode::InvalidValue, detail));
         }
-        let decoded = path.replace("%25", "%").replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+        if climbs(&path) {
+            return Err(outside());
+        }
+        let decoded = decode(&path);
         if decoded == path {
-            return false;
+            return Ok(());
         }
         path = decoded;
     }
+    Err(Refusal::new(FaultCode::InvalidValue, "is percent-encoded too many times over"))
+}
+
+/// Whether a segment is `..` for some upstream. Servlet containers drop what follows a `;`, Windows drops spaces at the
+/// end of a name; `?` and `#` end the path where a proxy passes on what it has decoded.
+fn climbs(path: &[u8]) -> bool {
+    path.split(|byte| b"/\\?#".contains(byte)).any(|segment| {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        name.trim_ascii_end() == b".."
+    })
+}
+
+/// One round of percent-decoding; what is no escape stays. Also reads `%uXXXX` as IIS does, and ASCII that is spelled
+/// as two bytes of UTF-8, which old decoders accept (`%c0%ae` is a dot).
+fn decode(path: &[u8]) -> Vec<u8> {
+    let mut decoded: Vec<u8> = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [first, after @ ..] = rest {
+        let (byte, left) = match (first, after) {
+            (b'%', [b'u' | b'U', b'0', b'0', high, low, left @ ..]) => (hex(*high, *low), left),
+            (b'%', [high, low, left @ ..]) => (hex(*high, *low), left),
+            _ => (None, after),
+        };
+        let (byte, left) = byte.map_or((*first, after), |byte| (byte, left));
+        match decoded.last_mut() {
+            Some(lead @ (0xc0 | 0xc1)) if (0x80..0xc0).contains(&byte) => *lead = (*lead & 1) << 6 | byte & 0x3f,
+            _ => decoded.push(byte),
+        }
+        rest = left;
+    }
+    decoded
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 #[cfg(test)]
@@ -134,6 +196,11 @@ mod tests {
     #[case("https://API.example.com:8443")]
     #[case("http://10.0.0.1/a/b/")]
     #[case("https://[2001:db8::1]/x@y")]
+    #[case("https://hr_system.example.com./v1")]
+    #[case("https://bücher.example/")]
+    #[case("https://xn--bcher-kva.example/")]
+    #[case("https://localhost")]
+    #[case("https://_a.b-c.3x/")]
     fn a_base_url_is_answered_as_given(#[case] given: &str) {
         assert_eq!(BaseUrl::parse(given).expect("a base URL").as_str(), given);
     }
@@ -163,12 +230,40 @@ mod tests {
     }
 
     #[rstest]
+    #[case("-", false)]
+    #[case("*", false)]
+    #[case("*.example.com", false)]
+    #[case("..", false)]
+    #[case(".", false)]
+    #[case("a..b", false)]
+    #[case(".a", false)]
+    #[case("a.example..", false)]
+    #[case("-a.example", false)]
+    #[case("a-.example", false)]
+    #[case("a!b.example", false)]
+    #[case(&"a".repeat(63), true)]
+    #[case(&"a".repeat(64), false)]
+    #[case(&["a"; 127].join("."), true)]
+    #[case(&format!("{}.", ["a"; 127].join(".")), true)]
+    #[case(&["a"; 128].join("."), false)]
+    fn a_host_is_a_name_that_the_dns_can_have(#[case] host: &str, #[case] sound: bool) {
+        let parsed = BaseUrl::parse(&format!("https://{host}"));
+        assert_eq!(parsed.map_err(|refusal| refusal.code).err(), (!sound).then_some(FaultCode::InvalidValue), "{host}");
+    }
+
+    #[rstest]
     #[case("https://h.example/v1", "/employees", "https://h.example/v1/employees")]
     #[case("https://h.example/v1/", "/employees", "https://h.example/v1/employees")]
     #[case("https://h.example", "/", "https://h.example/")]
     #[case("https://h.example/v1", "/a%20b/ä", "https://h.example/v1/a%20b/%C3%A4")]
     #[case("https://h.example:8443/v1", "/x:y/@z", "https://h.example:8443/v1/x:y/@z")]
     #[case("https://h.example/v1", "/a/./b", "https://h.example/v1/a/b")]
+    #[case("https://h.example/v1", "/a%2Fb", "https://h.example/v1/a%2Fb")]
+    #[case("https://h.example/v1", "/100%25", "https://h.example/v1/100%25")]
+    #[case("https://h.example/v1", "/100%2525", "https://h.example/v1/100%2525")]
+    #[case("https://h.example/v1", "/50%-off;a=b/x..y/...", "https://h.example/v1/50%-off;a=b/x..y/...")]
+    #[case("https://h.example/v1", "/%E4/%C3%A4/a%3Fb%23c", "https://h.example/v1/%E4/%C3%A4/a%3Fb%23c")]
+    #[case("https://h.example/v1", "/a%3b..%20x", "https://h.example/v1/a%3b..%20x")]
     fn an_endpoint_is_joined_below_the_base(#[case] base: &str, #[case] endpoint: &str, #[case] expected: &str) {
         assert_eq!(BaseUrl::parse(base).expect("base").join(endpoint).expect("joined").as_str(), expected);
     }
@@ -181,6 +276,19 @@ mod tests {
     #[case("/%252e%252e/admin")]
     #[case("/x%2f..%2f..%2fadmin")]
     #[case("/..;/admin")]
+    #[case("/%%32%65%%32%65/x")]
+    #[case("/%2%65%2%65/x")]
+    #[case("/%%%33%32%65./x")]
+    #[case("/..%3bx/")]
+    #[case("/..;a=b/x")]
+    #[case("/%2e.%253Bx/")]
+    #[case("/..%20/x")]
+    #[case("/..%3fx/")]
+    #[case("/a%2f..%23")]
+    #[case("/..%5cx")]
+    #[case("/%c0%ae%C0%AE/x")]
+    #[case("/a%c0%af..%c0%afx")]
+    #[case("/%u002e%u002E/x")]
     #[case("//evil.example/x")]
     #[case("https://evil.example/x")]
     #[case("\\\\evil.example")]
@@ -197,6 +305,15 @@ mod tests {
     #[case("/a#b")]
     #[case("/a b")]
     #[case("/a\nb")]
+    #[case("/..%00/")]
+    #[case("/%2e%2e%00/x")]
+    #[case("/..%09/")]
+    #[case("/a%0ab")]
+    #[case("/a%250d%250ab")]
+    #[case("/a%%30%41b")]
+    #[case("/a%7f")]
+    #[case("/a%C2%85")]
+    #[case(&format!("/%{}41", "25".repeat(9)))]
     fn an_endpoint_is_a_path(#[case] endpoint: &str) {
         let refusal = BaseUrl::parse("https://h.example/v1").expect("base").join(endpoint).expect_err("refused");
         assert_eq!(refusal.code, FaultCode::InvalidValue, "{endpoint}");

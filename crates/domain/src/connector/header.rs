@@ -1,4 +1,4 @@
-//! Names of request headers, and those that the service alone sets (CO-2).
+//! Names of request headers, and those that the service alone sets (CO-2) or that only some may set.
 
 use crate::fault::{FaultCode, Refusal};
 
@@ -24,13 +24,29 @@ const RESERVED: &[&str] = &[
     "x-correlation-id",
 ];
 
+/// Headers that say what the message is. A call may bring some of them; a key in their place would break every call.
+const DESCRIPTIVE: &[&str] = &["accept", "content-encoding", "content-type", "date", "user-agent"];
+
+/// Headers that carry credentials: authentication alone fills them.
+const CREDENTIALS: &[&str] = &["authorization", "cookie"];
+
+fn is_among(names: &[&str], name: &str) -> bool {
+    names.iter().any(|among| among.eq_ignore_ascii_case(name))
+}
+
 /// Whether the service alone sets this header.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+    is_among(RESERVED, name)
 }
 
-/// Reads the name of a header that a connector or a call may set: an RFC 9110 token of 1 to 100 characters.
+/// Whether this header is for credentials, so that neither a call nor an idempotency key goes there.
+#[must_use]
+pub(super) fn carries_credentials(name: &str) -> bool {
+    is_among(CREDENTIALS, name)
+}
+
+/// Reads the name of a header that a call may set: an RFC 9110 token of 1 to 100 characters.
 ///
 /// # Errors
 /// `invalid-value` when it is no token, `forbidden-header` when the service alone sets it.
@@ -47,6 +63,32 @@ pub fn parse_name(name: &str) -> Result<String, Refusal> {
         return Err(Refusal::new(FaultCode::ForbiddenHeader, "this header is set by the service alone"));
     }
     Ok(name.to_owned())
+}
+
+/// Reads the name of the header that carries an API key.
+///
+/// # Errors
+/// As [`parse_name`], and `forbidden-header` when the header says what the message is.
+pub(super) fn parse_key_name(name: &str) -> Result<String, Refusal> {
+    let read = parse_name(name)?;
+    if is_among(DESCRIPTIVE, name) {
+        let detail = "this header says what the message is; a key needs another one";
+        return Err(Refusal::new(FaultCode::ForbiddenHeader, detail));
+    }
+    Ok(read)
+}
+
+/// Reads the name of the header that carries an idempotency key.
+///
+/// # Errors
+/// As [`parse_key_name`], and `forbidden-header` when the header is for credentials.
+pub(super) fn parse_idempotency_name(name: &str) -> Result<String, Refusal> {
+    let read = parse_key_name(name)?;
+    if carries_credentials(name) {
+        let detail = "this header carries credentials; an idempotency key needs another one";
+        return Err(Refusal::new(FaultCode::ForbiddenHeader, detail));
+    }
+    Ok(read)
 }
 
 /// Reads the value of a request header: visible ASCII, spaces and tabs, at most 4 096 characters, no space around it.

@@ -96,12 +96,15 @@ impl ConnectorDraft {
         let description = self.description.as_deref().map(|given| text::lines(given, 1_000)).transpose();
         let description = faults_of.check("/description", description);
         let endpoint = required(faults_of, "/endpointBaseUrl", self.endpoint_base_url.as_deref(), BaseUrl::parse);
+        let idempotency = self.idempotency_key_header.as_deref().map(header::parse_idempotency_name).transpose();
+        let idempotency = faults_of.check("/idempotencyKeyHeader", idempotency);
         let kind = faults_of.require("/authenticationType", self.authentication_type);
         let authentication = kind.and_then(|kind| {
             let draft = AuthenticationDraft {
                 kind: &kind,
                 secret_ref: self.authentication_secret_ref.as_deref(),
                 settings: self.authentication_settings.as_ref(),
+                idempotency_key_header: idempotency.as_ref().and_then(Option::as_deref),
             };
             Authentication::parse(&draft, faults_of)
         });
@@ -121,8 +124,6 @@ impl ConnectorDraft {
         let attempt_timeout =
             faults_of.check("/attemptTimeoutSeconds", integer(self.attempt_timeout_seconds.as_ref(), 15, 1, 60));
         let deadline = faults_of.check("/deadlineSeconds", integer(self.deadline_seconds.as_ref(), 60, 1, 300));
-        let idempotency = self.idempotency_key_header.as_deref().map(header::parse_name).transpose();
-        let idempotency = faults_of.check("/idempotencyKeyHeader", idempotency);
         let mapping = match &self.mapping_configuration {
             None => Some(FieldMappings::none()),
             Some(configuration) => FieldMappings::parse(configuration, "/mappingConfiguration", faults_of),
@@ -242,9 +243,18 @@ impl ConnectorSettings {
             Authentication::ApiKey { placement: ApiKeyPlacement::Header(header), .. } => Some(header.as_str()),
             _ => None,
         };
-        let own =
-            ["authorization", "cookie"].into_iter().chain(key_header).chain(self.idempotency_key_header.as_deref());
-        own.into_iter().any(|own| own.eq_ignore_ascii_case(name))
+        let own = key_header.into_iter().chain(self.idempotency_key_header.as_deref());
+        header::carries_credentials(name) || own.into_iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether this query parameter carries the connector's API key, so that a call must not bring it. Some upstreams
+    /// do not know letter case in the names of parameters, so none counts here.
+    #[must_use]
+    pub fn sets_query_parameter(&self, name: &str) -> bool {
+        match &self.authentication {
+            Authentication::ApiKey { placement: ApiKeyPlacement::Query(own), .. } => own.eq_ignore_ascii_case(name),
+            _ => false,
+        }
     }
 
     /// The configuration under the names of the contract, as the audit compares it.
@@ -340,6 +350,93 @@ mod tests {
                 "/retryDelaySeconds"
             ]
         );
+    }
+
+    fn found(draft: ConnectorDraft) -> Vec<(String, FaultCode)> {
+        let faults = draft.parse().err().unwrap_or_default();
+        faults.iter().map(|fault| (fault.pointer.clone(), fault.code)).collect()
+    }
+
+    fn with_key(settings: Value, idempotency_key_header: &str) -> ConnectorDraft {
+        ConnectorDraft {
+            authentication_type: Some("ApiKey".to_owned()),
+            authentication_secret_ref: Some("SecretStore:HR".to_owned()),
+            authentication_settings: Some(settings),
+            idempotency_key_header: Some(idempotency_key_header.to_owned()),
+            ..draft()
+        }
+    }
+
+    #[test]
+    fn the_api_key_and_the_idempotency_key_do_not_share_a_header() {
+        let refused = [("/idempotencyKeyHeader".to_owned(), FaultCode::NotAllowed)];
+        assert_eq!(found(with_key(json!({ "headerName": "Idempotency-Key" }), "idempotency-key")), refused);
+        assert_eq!(found(with_key(json!({}), "x-api-key")), refused, "the default header, too");
+        let without_secret = ConnectorDraft { authentication_secret_ref: None, ..with_key(json!({}), "X-API-KEY") };
+        assert!(found(without_secret).contains(&refused[0]), "beside the other faults");
+        assert_eq!(found(with_key(json!({ "headerName": "X-Key" }), "Idempotency-Key")), []);
+        assert_eq!(found(with_key(json!({ "queryParameter": "X-Key" }), "X-Key")), []);
+    }
+
+    #[test]
+    fn no_key_goes_where_the_message_is_described() {
+        for name in [
+            "Accept",
+            "accept-encoding",
+            "Content-Encoding",
+            "Content-Length",
+            "CONTENT-TYPE",
+            "Date",
+            "User-Agent",
+            "traceparent",
+            "X-Correlation-ID",
+        ] {
+            let idempotency = ConnectorDraft { idempotency_key_header: Some(name.to_owned()), ..draft() };
+            assert_eq!(
+                found(idempotency),
+                [("/idempotencyKeyHeader".to_owned(), FaultCode::ForbiddenHeader)],
+                "{name}"
+            );
+            assert_eq!(
+                found(with_key(json!({ "headerName": name }), "Idempotency-Key")),
+                [("/authenticationSettings/headerName".to_owned(), FaultCode::ForbiddenHeader)],
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_an_api_key_goes_where_credentials_go() {
+        for name in ["Authorization", "Cookie"] {
+            let idempotency = ConnectorDraft { idempotency_key_header: Some(name.to_owned()), ..draft() };
+            assert_eq!(
+                found(idempotency),
+                [("/idempotencyKeyHeader".to_owned(), FaultCode::ForbiddenHeader)],
+                "{name}"
+            );
+            assert_eq!(found(with_key(json!({ "headerName": name }), "Idempotency-Key")), [], "{name}");
+        }
+    }
+
+    #[test]
+    fn more_capabilities_than_there_are_is_one_fault() {
+        let many = ConnectorDraft { capabilities: Some(vec!["fly".to_owned(); 500_000]), ..draft() };
+        assert_eq!(found(many), [("/capabilities".to_owned(), FaultCode::OutOfRange)]);
+    }
+
+    #[test]
+    fn unknown_settings_are_counted_and_not_all_named() {
+        let settings: Map<String, Value> = (0..50_000).map(|index| (index.to_string(), json!(1))).collect();
+        for kind in ["None", "ApiKey"] {
+            let draft = ConnectorDraft {
+                authentication_type: Some(kind.to_owned()),
+                authentication_secret_ref: (kind != "None").then(|| "SecretStore:HR".to_owned()),
+                authentication_settings: Some(Value::Object(settings.clone())),
+                ..draft()
+            };
+            let faults = draft.parse().expect_err("refused");
+            assert_eq!((faults.iter().len(), faults.total()), (100, 50_000), "{kind}");
+        }
     }
 
     #[test]
