@@ -1,5 +1,6 @@
 //! Reading the members of a request object one by one, so that every fault is found and none hides another.
 
+use domain::call::MAX_PARAMETERS;
 use domain::fault::{FaultCode, Faults, pointer_to};
 use serde_json::{Map, Number, Value};
 
@@ -50,11 +51,17 @@ impl Members {
         }
     }
 
-    pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+    /// At most `most` texts; more are one fault, not one each.
+    pub(crate) fn texts(&mut self, name: &str, most: usize) -> Option<Vec<String>> {
         let Value::Array(elements) = self.object.remove(name)? else {
             return self.mistyped(name, "must be an array of strings");
         };
         let count = elements.len();
+        if count > most {
+            let detail = format!("must have at most {most} elements");
+            self.faults.push(pointer_to("", name), FaultCode::OutOfRange, detail);
+            return None;
+        }
         let mut texts = Vec::with_capacity(count);
         for (index, element) in elements.into_iter().enumerate() {
             if let Value::String(text) = element {
@@ -67,10 +74,15 @@ impl Members {
         (texts.len() == count).then_some(texts)
     }
 
-    /// An object of scalars, as text: `{"page": 1}` is `page=1`.
+    /// An object of at most [`MAX_PARAMETERS`] scalars, as text: `{"page": 1}` is `page=1`. More are one fault.
     pub(crate) fn scalars(&mut self, name: &str) -> Vec<(String, String)> {
         match self.object.remove(name) {
             None | Some(Value::Null) => Vec::new(),
+            Some(Value::Object(members)) if members.len() > MAX_PARAMETERS => {
+                let detail = format!("must have at most {MAX_PARAMETERS} members");
+                self.faults.push(pointer_to("", name), FaultCode::OutOfRange, detail);
+                Vec::new()
+            }
             Some(Value::Object(members)) => members
                 .into_iter()
                 .filter_map(|(member, value)| match value {
@@ -111,5 +123,41 @@ impl Members {
     fn mistyped<T>(&mut self, name: &str, detail: &str) -> Option<T> {
         self.faults.push(pointer_to("", name), FaultCode::Type, detail);
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(faults: &Faults) -> Vec<(String, FaultCode)> {
+        faults.iter().map(|fault| (fault.pointer.clone(), fault.code)).collect()
+    }
+
+    #[test]
+    fn more_elements_than_can_be_right_are_one_fault() {
+        let mut members = Members::of(json!({ "capabilities": vec![1; 500_000], "few": ["a", 1] }));
+        assert_eq!((members.texts("capabilities", 3), members.texts("few", 3)), (None, None));
+        let faults = members.finish();
+        assert_eq!(
+            found(&faults),
+            [("/capabilities".to_owned(), FaultCode::OutOfRange), ("/few/1".to_owned(), FaultCode::Type)]
+        );
+    }
+
+    #[test]
+    fn more_parameters_than_can_be_right_are_one_fault() {
+        let of = |count: usize| (0..count).map(|index| (index.to_string(), json!(null))).collect::<Map<_, _>>();
+        let mut members = Members::of(json!({ "query": of(90_000), "headers": of(2) }));
+        assert_eq!((members.scalars("query"), members.scalars("headers")), (Vec::new(), Vec::new()));
+        let faults = members.finish();
+        let expected = [
+            ("/query".to_owned(), FaultCode::OutOfRange),
+            ("/headers/0".to_owned(), FaultCode::Type),
+            ("/headers/1".to_owned(), FaultCode::Type),
+        ];
+        assert_eq!(found(&faults), expected);
     }
 }

@@ -33,13 +33,16 @@ impl Problem {
     }
 
     /// Input that is well-formed and invalid. Where all faults have one and the same telling code, the problem has it
-    /// too; else it is `validation-failed`.
+    /// too; else it is `validation-failed`. Where there are too many to name, the detail says how many there are.
     pub(crate) fn invalid(faults: &Faults) -> Self {
         let errors: Vec<Fault> = faults.iter().cloned().collect();
-        let code = shared_code(&errors).and_then(specific).unwrap_or(ProblemCode::ValidationFailed);
+        let code = faults.shared_code().and_then(specific).unwrap_or(ProblemCode::ValidationFailed);
         let detail = match errors.as_slice() {
             [fault] if fault.pointer.is_empty() => fault.detail.clone(),
             [fault] => format!("{} {}", fault.pointer, fault.detail),
+            some if some.len() < faults.total() => {
+                format!("{} members are invalid; `errors` names the first {}", faults.total(), some.len())
+            }
             many => format!("{} members are invalid; `errors` names each", many.len()),
         };
         Self { code, detail, errors, headers: Vec::new() }
@@ -53,11 +56,6 @@ impl Problem {
     fn later(self) -> Self {
         self.with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
     }
-}
-
-fn shared_code(errors: &[Fault]) -> Option<FaultCode> {
-    let first = errors.first()?.code;
-    errors.iter().all(|fault| fault.code == first).then_some(first)
 }
 
 const fn specific(code: FaultCode) -> Option<ProblemCode> {
@@ -134,5 +132,34 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::fault::pointer_to;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_names_the_first_faults_and_counts_all() {
+        let mut faults = Faults::new();
+        for index in 0..95_000 {
+            faults.push(pointer_to("", format!("{index}{}", "x".repeat(1_000))), FaultCode::UnknownMember, "unknown");
+        }
+        assert_eq!(Problem::invalid(&faults).code, ProblemCode::UnknownMember);
+        faults.push("/name", FaultCode::Required, "required");
+        let problem = Problem::invalid(&faults);
+        assert_eq!(problem.code, ProblemCode::ValidationFailed);
+        assert_eq!(problem.detail, "95001 members are invalid; `errors` names the first 100");
+        assert_eq!(problem.errors.len(), 100);
+        assert!(problem.errors.iter().all(|fault| fault.pointer.len() < 210));
+    }
+
+    #[test]
+    fn a_long_name_is_not_repeated_whole() {
+        let mut faults = Faults::new();
+        faults.push(pointer_to("", "x".repeat(1_000_000)), FaultCode::UnknownMember, "unknown");
+        assert!(Problem::invalid(&faults).detail.len() < 300);
     }
 }

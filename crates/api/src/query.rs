@@ -1,6 +1,6 @@
 //! Reading query parameters one by one; an unknown or repeated one is a fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -22,11 +22,14 @@ impl<S: Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let mut faults = Faults::new();
         let mut parameters = BTreeMap::new();
+        let mut repeated = BTreeSet::new();
         for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            let pointer = pointer_to("", &name);
-            if parameters.insert(name.into_owned(), value.into_owned()).is_some() && !faults.mentions(&pointer) {
-                faults.push(pointer, FaultCode::Duplicate, "is given twice");
+            if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+                repeated.insert(name);
             }
+        }
+        for name in repeated {
+            faults.push(pointer_to("", name), FaultCode::Duplicate, "is given twice");
         }
         Ok(Self { parameters, read: BTreeMap::new(), faults })
     }

@@ -1,7 +1,7 @@
 //! Connectors as the contract writes them.
 
 use domain::audit::Stamp;
-use domain::connector::{Connector, ConnectorDraft, seconds_as_json};
+use domain::connector::{Capability, Connector, ConnectorDraft, seconds_as_json};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -228,7 +228,7 @@ pub(crate) fn draft(mut members: Members) -> ConnectorDraft {
         authentication_type: members.text("authenticationType"),
         authentication_secret_ref: members.nullable_text("authenticationSecretRef"),
         authentication_settings: members.any("authenticationSettings"),
-        capabilities: members.texts("capabilities"),
+        capabilities: members.texts("capabilities", Capability::ALL.len()),
         rate_limit_per_minute: members.number("rateLimitPerMinute"),
         max_retry_attempts: members.number("maxRetryAttempts"),
         retry_delay_seconds: members.number("retryDelaySeconds"),
