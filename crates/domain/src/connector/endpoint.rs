@@ -166,8 +166,9 @@ fn decode(path: &[u8]) -> Vec<u8> {
     let mut rest = path;
     while let [first, after @ ..] = rest {
         let (byte, left) = match (first, after) {
-            (b'%', [b'u' | b'U', b'0', b'0', high, low, left @ ..]) => (hex(*high, *low), left),
-            (b'%', [high, low, left @ ..]) => (hex(*high, *low), left),
+            (b'%', [b'u' | b'U', b'0', b'0', high, low, left @ ..] | [high, low, left @ ..]) => {
+                (hex(*high, *low), left)
+            }
             _ => (None, after),
         };
         let (byte, left) = byte.map_or((*first, after), |byte| (byte, left));
