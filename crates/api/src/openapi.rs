@@ -131,7 +131,7 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
         problems.extend([
             ("401", "`unauthenticated`"),
             ("403", "`forbidden`"),
-            ("422", "`validation-failed` or a more telling code; `errors` names every fault"),
+            ("422", "`validation-failed` or a more telling code; `errors` names them, up to 100"),
             ("503", "`store-unavailable` or `secret-store-unavailable`"),
         ]);
         if matches!(method, "post" | "put") {

@@ -74,7 +74,7 @@ impl FieldMappings {
     /// Reads the configuration that stands at `at`. `None` exactly when a fault was noted; all faults are noted at
     /// once, except below a configuration that is too large. Null stands for an absent optional member.
     pub fn parse(configuration: &Value, at: &str, faults: &mut Faults) -> Option<Self> {
-        let faults_before = faults.iter().len();
+        let faults_before = faults.total();
         let known = ["recordsPath", "externalIdPath", "mappings"];
         let members = Members::open(configuration, at, &known, faults)?;
         if configuration.to_string().len() > Self::MAX_BYTES {
@@ -84,7 +84,7 @@ impl FieldMappings {
         }
         let records = RecordSource::parse(&members, faults);
         let entries = parse_entries(&members, faults);
-        if faults.iter().len() > faults_before {
+        if faults.total() > faults_before {
             return None;
         }
         Some(Self { given: configuration.clone(), records: records?, entries: entries? })

@@ -76,11 +76,8 @@ pub trait IntegrationLogRepository: Send + Sync {
 
     /// Whether the connector lets calls out and was not switched since `switched_at`, its last switching as the call
     /// knows it; asked of the store itself.
-    async fn is_enabled_since(
-        &self,
-        connector: ConnectorId,
-        switched_at: Option<DateTime<Utc>>,
-    ) -> StorageResult<bool>;
+    async fn is_enabled_since(&self, connector: ConnectorId, switched_at: Option<DateTime<Utc>>)
+    -> StorageResult<bool>;
 
     /// Writes a failed attempt before the wait for the next one.
     async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<()>;

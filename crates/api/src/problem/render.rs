@@ -53,7 +53,7 @@ pub(crate) struct ProblemDetails {
     code: &'static str,
     /// The id under which the service's log has the request.
     correlation_id: String,
-    /// Every member that is wrong; only for invalid input.
+    /// Every member that is wrong, up to 100; only for invalid input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemError>,
 }
