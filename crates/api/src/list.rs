@@ -6,7 +6,7 @@ use domain::page::{Page, PageRequest, PageSize};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::Sha256;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::query::Query;
 
@@ -22,6 +22,18 @@ pub(crate) struct List<T> {
     /// Send it as `cursor` for the next page; null on the last one.
     #[schema(required)]
     pub(crate) next_cursor: Option<String>,
+}
+
+/// How a list is paged.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `Cursors::page` reads")]
+pub(crate) struct PageParameters {
+    /// Items per page: 1 to 200, 50 by default; more is read as 200
+    #[param(minimum = 1)]
+    limit: Option<i64>,
+    /// `nextCursor` of the page before
+    cursor: Option<String>,
 }
 
 /// Seals the cursors of one list: a cursor only opens for the same list with the same filters.

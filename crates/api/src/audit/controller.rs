@@ -5,10 +5,10 @@ use axum::response::Response;
 use domain::audit::AuditFilter;
 use domain::correlation::CorrelationId;
 
-use super::dto::AuditEntryDto;
+use super::dto::{AuditEntryDto, AuditParameters};
 use crate::answer;
 use crate::context::Caller;
-use crate::list::{Cursors, List};
+use crate::list::{Cursors, List, PageParameters};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::segment::{Segment, connector_id};
@@ -24,13 +24,8 @@ use crate::state::ApiState;
     tag = "Audit",
     params(
         ("id" = String, Path, description = "The connector's id"),
-        ("actor" = Option<String>, Query, description = "By this actor"),
-        ("action" = Option<String>, Query, description = "Of this kind, such as `connector.updated`"),
-        ("from" = Option<String>, Query, description = "At or after this time (RFC 3339)"),
-        ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"),
-        ("correlationId" = Option<String>, Query, description = "Under this request"),
-        ("limit" = Option<i64>, Query, minimum = 1, description = "Items per page: 1 to 200, 50 by default; more is read as 200"),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        AuditParameters,
+        PageParameters,
     ),
     responses((status = 200, description = "One page", body = List<AuditEntryDto>))
 )]
@@ -55,13 +50,8 @@ pub(crate) async fn list_of_connector(
     operation_id = "listAudit",
     tag = "Audit",
     params(
-        ("actor" = Option<String>, Query, description = "By this actor"),
-        ("action" = Option<String>, Query, description = "Of this kind, such as `connector.updated`"),
-        ("from" = Option<String>, Query, description = "At or after this time (RFC 3339)"),
-        ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"),
-        ("correlationId" = Option<String>, Query, description = "Under this request"),
-        ("limit" = Option<i64>, Query, minimum = 1, description = "Items per page: 1 to 200, 50 by default; more is read as 200"),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        AuditParameters,
+        PageParameters,
     ),
     responses((status = 200, description = "One page", body = List<AuditEntryDto>))
 )]

@@ -3,9 +3,27 @@
 use domain::audit::{ChainedEntry, FieldChange};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::moment;
+
+/// Which entries are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what the controller reads parameter by parameter")]
+pub(super) struct AuditParameters {
+    /// By this actor
+    actor: Option<String>,
+    /// Of this kind, such as `connector.updated`
+    action: Option<String>,
+    /// At or after this time (RFC 3339)
+    from: Option<String>,
+    /// Before this time (RFC 3339)
+    to: Option<String>,
+    /// Under this request
+    #[param(rename = "correlationId")]
+    correlation_id: Option<String>,
+}
 
 /// One entry of the audit trail.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,7 +10,7 @@ use super::dto::{ConnectorDto, ConnectorRequest, SwitchRequest, draft};
 use crate::answer;
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::Caller;
-use crate::list::{Cursors, List};
+use crate::list::{Cursors, List, PageParameters};
 use crate::members::Members;
 use crate::precondition::{IfMatch, etag, is_current};
 use crate::problem::Problem;
@@ -63,8 +63,7 @@ pub(crate) async fn create(
         ("type" = Option<String>, Query, description = "The `connectorType`, exactly"),
         ("capability" = Option<String>, Query, description = "`pull`, `push` or `webhook`"),
         ("q" = Option<String>, Query, description = "Part of the name, without regard to case"),
-        ("limit" = Option<i64>, Query, minimum = 1, description = "Items per page: 1 to 200, 50 by default; more is read as 200"),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        PageParameters,
     ),
     responses((status = 200, description = "One page", body = List<ConnectorDto>))
 )]

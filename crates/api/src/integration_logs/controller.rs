@@ -10,10 +10,10 @@ use domain::correlation::CorrelationId;
 use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{IntegrationStatus, LogFilter, LogOrder, LogPosition};
 
-use super::dto::{IntegrationLogDto, IntegrationLogPageDto};
+use super::dto::{IntegrationLogDto, IntegrationLogPageDto, LogParameters};
 use crate::answer;
 use crate::context::Caller;
-use crate::list::{Cursors, List};
+use crate::list::{Cursors, List, PageParameters};
 use crate::problem::{Problem, ProblemCode};
 use crate::query::Query;
 use crate::segment::{Segment, connector_id};
@@ -29,14 +29,8 @@ use crate::state::ApiState;
     tag = "Integration logs",
     params(
         ("id" = String, Path, description = "The connector's id"),
-        ("status" = Option<String>, Query, description = "`InProgress`, `Success`, `Failed` or `Skipped`"),
-        ("operationType" = Option<String>, Query, description = "`pull` or `push`"),
-        ("from" = Option<String>, Query, description = "Begun at or after this time (RFC 3339)"),
-        ("to" = Option<String>, Query, description = "Begun before this time (RFC 3339)"),
-        ("httpStatusCode" = Option<u16>, Query, description = "The status of the last answer"),
-        ("minDurationMs" = Option<u64>, Query, description = "Took at least this long"),
-        ("limit" = Option<i64>, Query, minimum = 1, description = "Items per page: 1 to 200, 50 by default; more is read as 200"),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        LogParameters,
+        PageParameters,
     ),
     responses((status = 200, description = "One page", body = List<IntegrationLogDto>))
 )]
@@ -63,14 +57,8 @@ pub(crate) async fn list_of_connector(
     params(
         ("connectorId" = Option<String>, Query, description = "Through this connector"),
         ("correlationId" = Option<String>, Query, description = "Under this request"),
-        ("status" = Option<String>, Query, description = "`InProgress`, `Success`, `Failed` or `Skipped`"),
-        ("operationType" = Option<String>, Query, description = "`pull` or `push`"),
-        ("from" = Option<String>, Query, description = "Begun at or after this time (RFC 3339)"),
-        ("to" = Option<String>, Query, description = "Begun before this time (RFC 3339)"),
-        ("httpStatusCode" = Option<u16>, Query, description = "The status of the last answer"),
-        ("minDurationMs" = Option<u64>, Query, description = "Took at least this long"),
-        ("limit" = Option<i64>, Query, minimum = 1, description = "Items per page: 1 to 200, 50 by default; more is read as 200"),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        LogParameters,
+        PageParameters,
     ),
     responses((status = 200, description = "One page", body = List<IntegrationLogDto>))
 )]
@@ -97,8 +85,7 @@ pub(crate) async fn list(
     tag = "Integration logs",
     params(
         ("correlationId" = String, Path, description = "The correlation id", example = "corr-12345"),
-        ("limit" = Option<i64>, Query, minimum = 1, description = "Items per page: 1 to 200, 50 by default; more is read as 200"),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        PageParameters,
     ),
     responses((status = 200, description = "One page", body = List<IntegrationLogDto>))
 )]

@@ -3,9 +3,31 @@
 use domain::integration_log::{Attempt, IntegrationLog, IntegrationLogPage};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{milliseconds, moment};
+
+/// Which calls are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what the controller reads parameter by parameter")]
+pub(super) struct LogParameters {
+    /// `InProgress`, `Success`, `Failed` or `Skipped`
+    status: Option<String>,
+    /// `pull` or `push`
+    #[param(rename = "operationType")]
+    operation_type: Option<String>,
+    /// Begun at or after this time (RFC 3339)
+    from: Option<String>,
+    /// Begun before this time (RFC 3339)
+    to: Option<String>,
+    /// The status of the last answer
+    #[param(rename = "httpStatusCode")]
+    http_status_code: Option<u16>,
+    /// Took at least this long
+    #[param(rename = "minDurationMs")]
+    min_duration_ms: Option<u64>,
+}
 
 /// One integration call.
 #[derive(Debug, Serialize, ToSchema)]
