@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document: what the handlers say of themselves, and what holds for all of them.
 
-use domain::connector::Capability;
-use domain::integration_log::HttpMethod;
+use domain::connector::{Capability, ConnectorStatus};
+use domain::integration_log::{HttpMethod, IntegrationStatus};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
@@ -54,6 +54,10 @@ fn complete(document: &mut Value) {
         }
     }
     open_objects(&mut document["components"]["schemas"]);
+    // A `ConnectorRequest` may carry the members along that only answers have.
+    for closed in ["ExecuteRequest", "SwitchRequest"] {
+        document["components"]["schemas"][closed]["additionalProperties"] = json!(false);
+    }
     refer_to_items(&mut document["components"]["schemas"]);
     document["components"]["securitySchemes"] = json!({
         "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key; not needed with `auth.mode = \"none\"`" }
@@ -104,12 +108,17 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if let Some(parameters) = operation.as_object_mut().map(|members| members.entry("parameters").or_insert(json!([])))
         && let Some(parameters) = parameters.as_array_mut()
     {
+        for parameter in parameters.iter_mut() {
+            if let Some(values) = parameter_choices(path, parameter["name"].as_str().unwrap_or_default()) {
+                parameter["schema"]["enum"] = values;
+            }
+        }
         parameters.push(json!({
             "name": "X-Correlation-ID",
             "in": "header",
-            "description": "Yours to choose; another one is made where it is absent or not of this form",
+            "description": "Yours to choose: 1 to 128 of A-Z a-z 0-9 . _ : ~ -. Another one is made where it is absent or of another form",
             "required": false,
-            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:~-]{1,128}$" }
+            "schema": { "type": "string" }
         }));
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
@@ -118,6 +127,16 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
     for (status, response) in responses {
         complete_response(status, response);
+    }
+}
+
+/// The closed sets of the query parameters.
+fn parameter_choices(path: &str, name: &str) -> Option<Value> {
+    match name {
+        "status" if path.ends_with("/logs") => Some(json!(IntegrationStatus::ALL.map(IntegrationStatus::as_str))),
+        "status" => Some(json!([ConnectorStatus::Enabled.as_str(), ConnectorStatus::Disabled.as_str()])),
+        "capability" => Some(json!(Capability::ALL.map(Capability::as_str))),
+        _ => None,
     }
 }
 

@@ -13,15 +13,19 @@ use crate::answer::moment;
 #[expect(dead_code, reason = "describes what the controller reads parameter by parameter")]
 pub(super) struct AuditParameters {
     /// By this actor
+    #[param(min_length = 1, max_length = 500)]
     actor: Option<String>,
     /// Of this kind, such as `connector.updated`
+    #[param(min_length = 1, max_length = 500)]
     action: Option<String>,
     /// At or after this time (RFC 3339)
+    #[param(format = DateTime)]
     from: Option<String>,
     /// Before this time (RFC 3339)
+    #[param(format = DateTime)]
     to: Option<String>,
     /// Under this request
-    #[param(rename = "correlationId")]
+    #[param(rename = "correlationId", pattern = "^[A-Za-z0-9._:~-]{1,128}$")]
     correlation_id: Option<String>,
 }
 

@@ -60,9 +60,9 @@ pub(crate) async fn create(
     tag = "Connectors",
     params(
         ("status" = Option<String>, Query, description = "`Enabled` or `Disabled`"),
-        ("type" = Option<String>, Query, description = "The `connectorType`, exactly"),
+        ("type" = Option<String>, Query, min_length = 1, max_length = 500, description = "The `connectorType`, exactly"),
         ("capability" = Option<String>, Query, description = "`pull`, `push` or `webhook`"),
-        ("q" = Option<String>, Query, description = "Part of the name, without regard to case"),
+        ("q" = Option<String>, Query, min_length = 1, max_length = 500, description = "Part of the name, without regard to case"),
         PageParameters,
     ),
     responses((status = 200, description = "One page", body = List<ConnectorDto>))

@@ -55,8 +55,8 @@ pub(crate) async fn list_of_connector(
     operation_id = "listLogs",
     tag = "Integration logs",
     params(
-        ("connectorId" = Option<String>, Query, description = "Through this connector"),
-        ("correlationId" = Option<String>, Query, description = "Under this request"),
+        ("connectorId" = Option<String>, Query, format = Uuid, description = "Through this connector"),
+        ("correlationId" = Option<String>, Query, pattern = "^[A-Za-z0-9._:~-]{1,128}$", description = "Under this request"),
         LogParameters,
         PageParameters,
     ),

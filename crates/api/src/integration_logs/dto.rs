@@ -15,17 +15,19 @@ pub(super) struct LogParameters {
     /// `InProgress`, `Success`, `Failed` or `Skipped`
     status: Option<String>,
     /// `pull` or `push`
-    #[param(rename = "operationType")]
+    #[param(rename = "operationType", min_length = 1, max_length = 500)]
     operation_type: Option<String>,
     /// Begun at or after this time (RFC 3339)
+    #[param(format = DateTime)]
     from: Option<String>,
     /// Begun before this time (RFC 3339)
+    #[param(format = DateTime)]
     to: Option<String>,
     /// The status of the last answer
-    #[param(rename = "httpStatusCode")]
+    #[param(rename = "httpStatusCode", minimum = 100, maximum = 599)]
     http_status_code: Option<u16>,
     /// Took at least this long
-    #[param(rename = "minDurationMs")]
+    #[param(rename = "minDurationMs", minimum = 0, maximum = 86_400_000)]
     min_duration_ms: Option<u64>,
 }
 
