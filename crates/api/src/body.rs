@@ -23,7 +23,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// A JSON body that the operation needs.
 pub(crate) struct JsonBody(pub(crate) Value);
 
-/// A JSON body that the operation can do without, as `null` says too; an empty one passes whatever its media type.
+/// A JSON body that the operation can do without; an empty one passes whatever its media type.
 pub(crate) struct OptionalJsonBody(pub(crate) Option<Value>);
 
 impl<S: Sync> FromRequest<S> for JsonBody {
@@ -53,7 +53,7 @@ impl<S: Sync> FromRequest<S> for OptionalJsonBody {
             return Ok(Self(None));
         }
         check_media_type(&parts.headers)?;
-        parse(&bytes).map(|body| Self(Some(body).filter(|body| !body.is_null())))
+        parse(&bytes).map(|body| Self(Some(body)))
     }
 }
 

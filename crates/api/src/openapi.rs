@@ -121,6 +121,15 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
             "schema": { "type": "string" }
         }));
     }
+    // A body that can be left out is still not null.
+    if let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema")
+        && let Some(reference) = schema["oneOf"]
+            .as_array()
+            .and_then(|choices| choices.iter().find(|choice| !choice["$ref"].is_null()))
+            .cloned()
+    {
+        *schema = reference;
+    }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, description) in common_problems(path, method) {
         responses.entry(status).or_insert_with(|| json!({ "description": description }));
