@@ -55,7 +55,7 @@ fn local(headers: &HeaderMap) -> Result<Principal, Problem> {
     tracing::warn!(security_event = "foreign-page", to_here, from_here, "a request without credentials was refused");
     let detail = "without authentication the service answers only requests to `localhost` or a loopback address, and \
          none from a page of another host; configure `auth.mode = \"api-key\"` to be called otherwise";
-    Err(Problem::new(ProblemCode::Forbidden, detail))
+    Err(Problem::new(ProblemCode::ForeignPage, detail))
 }
 
 fn means_this_machine(authority: &str) -> bool {

@@ -158,7 +158,7 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
     if path.starts_with("/api/") {
         problems.extend([
             ("401", "`unauthenticated`"),
-            ("403", "`forbidden`"),
+            ("403", "`forbidden`, or `foreign-page` where nobody logs in"),
             ("422", "`validation-failed` or a more telling code; `errors` names them, up to 100"),
             ("503", "`store-unavailable` or `secret-store-unavailable`"),
         ]);

@@ -40,7 +40,7 @@ impl Query {
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         let value = self.parameters.remove(name)?;
         self.read.insert(name, value.clone());
-        if value.is_empty() || value.len() > 500 || value.chars().any(char::is_control) {
+        if value.is_empty() || value.chars().count() > 500 || value.chars().any(char::is_control) {
             self.fault(name, "must be 1 to 500 characters without control characters");
             return None;
         }

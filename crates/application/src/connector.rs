@@ -126,7 +126,7 @@ impl ConnectorService {
         let settings = draft.parse()?;
 
         let mut unit = self.storage.begin().await?;
-        let current = held(unit.as_mut(), context, id).await?;
+        let current = held(unit.as_mut(), id).await?;
         precondition.check(&current)?;
         let Some(change) = current.clone().reconfigure(settings, &self.act(context))? else {
             return Ok(current);
@@ -174,8 +174,9 @@ impl ConnectorService {
         id: ConnectorId,
         precondition: &Precondition,
     ) -> Result<(), Error> {
+        in_scope(context, id)?;
         let mut unit = self.storage.begin().await?;
-        let current = held(unit.as_mut(), context, id).await?;
+        let current = held(unit.as_mut(), id).await?;
         precondition.check(&current)?;
         let change = current.delete(&self.act(context)).map_err(|_| Error::ConnectorEnabled)?;
         unit.save(&change).await?;
@@ -193,8 +194,9 @@ impl ConnectorService {
     ) -> Result<Connector, Error> {
         let mut faults = Faults::new();
         let reason = faults.check("/reason", parse_reason(reason));
+        in_scope(context, id)?;
         let mut unit = self.storage.begin().await?;
-        let current = held(unit.as_mut(), context, id).await?;
+        let current = held(unit.as_mut(), id).await?;
         let reason = faults.into_result(reason)?;
         let Some(change) = turn(current.clone(), reason, &self.act(context)) else {
             return Ok(current);
@@ -258,8 +260,7 @@ fn in_scope(context: &RequestContext, id: ConnectorId) -> Result<(), Error> {
     if scope.contains(id) { Ok(()) } else { Err(Error::ConnectorNotFound) }
 }
 
-async fn held(unit: &mut dyn UnitOfWork, context: &RequestContext, id: ConnectorId) -> Result<Connector, Error> {
-    in_scope(context, id)?;
+async fn held(unit: &mut dyn UnitOfWork, id: ConnectorId) -> Result<Connector, Error> {
     let found: Result<Option<Connector>, StorageError> = unit.connector(id).await;
     found?.ok_or(Error::ConnectorNotFound)
 }

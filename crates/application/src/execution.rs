@@ -28,6 +28,7 @@ use self::running::Running;
 use crate::context::RequestContext;
 use crate::error::Error;
 use crate::ports::{CallExecutor, Clock, Ids, SecretStore};
+use crate::redaction::Redactor;
 
 /// How many large answers are read and mapped at the same time: each takes many times its size in memory.
 const JUDGED_AT_ONCE: usize = 2;
@@ -127,7 +128,8 @@ impl IntegrationExecutionService {
             trace_id: context.trace.trace_id,
             operation_type: call.operation_type,
             method: call.method,
-            endpoint: call.endpoint.clone(),
+            // The request itself goes to `call.url`.
+            endpoint: Redactor::of_names().text(&call.endpoint),
             initiated_by: context.principal.actor.name.clone(),
             started_at: self.clock.now(),
         }

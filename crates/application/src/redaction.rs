@@ -59,6 +59,12 @@ impl Redactor {
         Ok(Self { search, words, short })
     }
 
+    /// A redactor that knows no value yet, only telling names.
+    #[must_use]
+    pub const fn of_names() -> Self {
+        Self { search: None, words: Vec::new(), short: Vec::new() }
+    }
+
     /// Free text: every known value in it is replaced, and what stands after a telling name.
     #[must_use]
     pub fn text(&self, text: &str) -> String {

@@ -38,7 +38,11 @@ pub(crate) async fn execute(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id = connector_id(&id)?;
-    query.finish()?;
+    if let Err(problem) = query.finish() {
+        // A connector that does not exist comes before what is wrong with the call.
+        state.services.connectors.find(&context, id).await?;
+        return Err(problem);
+    }
     let draft = draft(Members::of(body));
     let execution = state.services.execution.execute(&context, id, draft).await?;
     let status = execution.log.status().as_str();

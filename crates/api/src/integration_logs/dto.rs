@@ -146,10 +146,10 @@ pub(crate) struct IntegrationLogPageDto {
     log: IntegrationLogDto,
     /// Its attempts, in order.
     attempts: Vec<AttemptDto>,
-    /// The request: `url`, `headers`, `body`, `bodyBytes`, `bodyTruncated`; redacted, the body up to 16 KiB.
+    /// The request: `url`, `headers`, `headersTruncated`, `body`, `bodyBytes`, `bodyTruncated`; redacted, the body up to 16 KiB.
     #[schema(required, value_type = Option<Object>)]
     request_summary: Option<Value>,
-    /// The last answer: `statusCode`, `headers`, `body`, `bodyBytes`, `bodySha256`, `bodyTruncated`; redacted, the body
+    /// The last answer: `statusCode`, `headers`, `headersTruncated`, `body`, `bodyBytes`, `bodySha256`, `bodyTruncated`; redacted, the body
     /// up to 16 KiB.
     #[schema(required, value_type = Option<Object>)]
     response_summary: Option<Value>,

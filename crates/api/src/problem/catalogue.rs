@@ -46,6 +46,8 @@ problems! {
         "Send `Authorization: Bearer <API key>`. The key may be missing, unknown, expired or revoked; the service does not tell which.";
     Forbidden = "forbidden", 403, "Your role does not allow this",
         "The credentials are valid and their role lacks the permission for this operation. An administrator can make a key of another role.";
+    ForeignPage = "foreign-page", 403, "The request is not from this machine",
+        "Without authentication the service answers below `/api/` only requests that are addressed to `localhost` or a loopback address, and none from a page of another host. Configure `auth.mode = \"api-key\"` to be called otherwise.";
     NotFound = "not-found", 404, "There is nothing here",
         "No operation has this path. `/openapi.json` lists all of them.";
     ConnectorNotFound = "connector-not-found", 404, "The connector does not exist",

@@ -1,6 +1,7 @@
 //! What the service asks before and learns after every attempt of a call (RT-10, RT-11).
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -8,6 +9,7 @@ use domain::failure::{ErrorCode, Failure};
 use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{Attempt, CallIntent};
 use domain::repository::Storage;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{IntegrationExecutionService, payload};
@@ -15,12 +17,17 @@ use crate::error::Causes;
 use crate::ports::AttemptGate;
 use crate::redaction::Redactor;
 
+/// How long the question of the intent, whether the connector is enabled, holds for the first attempt: the look-up of the
+/// secret comes in between.
+const QUESTION_HOLDS: Duration = Duration::from_secs(1);
+
 /// The gate of one call.
 pub(super) struct CallGate<'a> {
     storage: &'a dyn Storage,
     shutdown: &'a CancellationToken,
     connector: ConnectorId,
     call: LogId,
+    begun: Instant,
     /// The switching that the call was begun under: another one means that the connector was disabled since.
     switched_at: Option<DateTime<Utc>>,
     redactor: OnceLock<Arc<Redactor>>,
@@ -44,6 +51,7 @@ impl<'a> CallGate<'a> {
             shutdown: &service.shutdown,
             connector: intent.connector_id,
             call: intent.id,
+            begun: Instant::now(),
             switched_at,
             redactor: OnceLock::new(),
             state: Mutex::default(),
@@ -89,8 +97,8 @@ impl AttemptGate for CallGate<'_> {
         if self.shutdown.is_cancelled() {
             return Err(shutting_down());
         }
-        // The write of the intent has asked already, for the first attempt.
-        if number > 1 {
+        // The write of the intent has asked already, for a first attempt that follows it at once.
+        if number > 1 || self.begun.elapsed() > QUESTION_HOLDS {
             match self.storage.is_enabled_since(self.connector, self.switched_at).await {
                 Ok(true) => {}
                 Ok(false) => {

@@ -39,11 +39,15 @@ impl Judgement {
         if size <= ASIDE && mapping.is_none() {
             return Self::of(report, &redactor, mapping.as_ref());
         }
-        // The semaphore is never closed.
-        let _permit = permits.acquire().await;
+        // A small answer takes little memory and does not wait for the large ones. The semaphore is never closed.
+        let _permit = if size > ASIDE { permits.acquire().await.ok() } else { None };
         let span = tracing::Span::current();
         let judging = move || span.in_scope(|| Self::of(report, &redactor, mapping.as_ref()));
-        tokio::task::spawn_blocking(judging).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+        match tokio::task::spawn_blocking(judging).await {
+            Ok(judgement) => judgement,
+            // What is judged is never cancelled but by the end of the runtime, and this task with it.
+            Err(error) => resume_unwind(error.try_into_panic().unwrap_or_else(|_| Box::new("the runtime has ended"))),
+        }
     }
 
     fn of(report: CallReport, redactor: &Redactor, mapping: Option<&FieldMappings>) -> Self {

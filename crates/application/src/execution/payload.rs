@@ -10,10 +10,10 @@ use super::response::{AnsweredBody, AnsweredResponse};
 use crate::ports::{CallPlan, Credential};
 use crate::redaction::Redactor;
 
-/// How much of a body is kept, in bytes.
+/// How much of a body, of a URL, and of the headers together is kept, in bytes.
 const KEPT: usize = 16 * 1024;
 
-/// The request, as it is kept: `url`, `headers`, `body`, `bodyBytes`, `bodyTruncated`. `body` is what the bytes of the
+/// The request, as it is kept: `url`, `headers`, `headersTruncated`, `body`, `bodyBytes`, `bodyTruncated`. `body` is what the bytes of the
 /// plan were written from.
 pub(super) fn request(plan: &CallPlan, body: Option<&Value>, redactor: &Redactor) -> Value {
     let mut headers: Map<String, Value> = plan
@@ -38,16 +38,18 @@ pub(super) fn request(plan: &CallPlan, body: Option<&Value>, redactor: &Redactor
     }
     let body = body.map(|body| redactor.json(body.clone()).to_string());
     let kept = body.as_deref().map(keep);
+    let (headers, headers_truncated) = keep_headers(headers);
     json!({
-        "url": storable(&url),
+        "url": storable(keep(&url).0),
         "headers": headers,
+        "headersTruncated": headers_truncated,
         "body": kept.map(|(text, _)| storable(text)),
         "bodyBytes": plan.body.as_ref().map_or(0, Vec::len),
         "bodyTruncated": kept.is_some_and(|(_, truncated)| truncated),
     })
 }
 
-/// The answer, as it is kept: `statusCode`, `headers`, `body`, `bodyBytes`, `bodySha256`, `bodyTruncated`.
+/// The answer, as it is kept: `statusCode`, `headers`, `headersTruncated`, `body`, `bodyBytes`, `bodySha256`, `bodyTruncated`.
 pub(super) fn response(answer: &AnsweredResponse) -> Value {
     let body = match &answer.body {
         AnsweredBody::Empty | AnsweredBody::Binary => None,
@@ -55,10 +57,12 @@ pub(super) fn response(answer: &AnsweredResponse) -> Value {
         AnsweredBody::Text(text) => Some(text.clone()),
     };
     let kept = body.as_deref().map(keep);
-    let headers: Map<String, Value> = answer.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let headers = answer.headers.iter().map(|(name, value)| (name.clone(), json!(value)));
+    let (headers, headers_truncated) = keep_headers(headers);
     json!({
         "statusCode": answer.status_code,
         "headers": headers,
+        "headersTruncated": headers_truncated,
         "body": kept.map(|(text, _)| storable(text)),
         "bodyBytes": answer.body_bytes,
         "bodySha256": hex::encode(answer.body_sha256),
@@ -69,6 +73,19 @@ pub(super) fn response(answer: &AnsweredResponse) -> Value {
 /// Text that every store can hold: PostgreSQL has no NUL.
 pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// As many headers, in their order, as there is room for.
+fn keep_headers(headers: impl IntoIterator<Item = (String, Value)>) -> (Map<String, Value>, bool) {
+    let mut kept = Map::new();
+    let mut room = KEPT;
+    for (name, value) in headers {
+        let size = name.len() + value.as_str().map_or(0, str::len);
+        let Some(left) = room.checked_sub(size) else { return (kept, true) };
+        room = left;
+        kept.insert(name, value);
+    }
+    (kept, false)
 }
 
 fn keep(text: &str) -> (&str, bool) {

@@ -195,12 +195,17 @@ const HARMLESS: &[(&str, &str)] = &[
 /// do not.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    let words = split(name);
+    // What a name tells stands at its end; one that is longer is no name that anybody gave.
+    let end = &name[name.ceil_char_boundary(name.len().saturating_sub(LONGEST))..];
+    let words = split(end);
     // `password2` is a `password`.
     let words = words.split('-').map(|word| word.trim_end_matches(|last: char| last.is_ascii_digit()));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     (0..words.len()).any(|at| tells(&words, at)) && !only_about(&words)
 }
+
+/// How much of a name is looked at, in bytes.
+const LONGEST: usize = 256;
 
 /// The words in lower case, with `-` between them.
 fn split(name: &str) -> String {

@@ -5,6 +5,7 @@ mod texts;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use application::redaction::is_secret_name;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use domain::call::CallDraft;
@@ -300,4 +301,20 @@ async fn a_redacted_value_is_no_reading_and_its_record_is_rejected() {
     assert_eq!(kept, ["1", "4"]);
     assert!(rejected[1].0 == 2 && rejected[1].1.contains("redacted"), "{rejected:?}");
     assert_eq!((rejected.len(), rejected[0].0), (2, 1));
+}
+
+#[tokio::test]
+async fn a_telling_name_in_the_path_of_a_skipped_call_is_redacted_too() {
+    let world = World::new();
+    let id = world.registered(draft()).await.id;
+    let call = CallDraft { endpoint: Some("/x;token=abcdefgh/rows".to_owned()), ..pull() };
+    let execution = world.executed(id, call, []).await;
+    assert_eq!(execution.log.intent.endpoint, "/x;token=[REDACTED]");
+}
+
+#[test]
+fn a_name_of_a_megabyte_takes_no_longer_than_its_end() {
+    let tokens = "tokens-".repeat(150_000);
+    assert!(!is_secret_name(&format!("{tokens}max")));
+    assert!(is_secret_name(&format!("{tokens}password")));
 }

@@ -71,7 +71,14 @@ async fn read(mut response: reqwest::Response, limit: Limit, now: DateTime<Utc>)
     let mut headers = std::mem::take(response.headers_mut());
     let refusal = refusal(status, &headers, now);
     let (content, fault) = match BodyReader::of(&headers) {
-        Err(fault) => (Vec::new(), Some(classify::body_fault(fault))),
+        Err(fault) => {
+            let fault = classify::body_fault(fault);
+            if fault.code == ErrorCode::ResponseTooLarge {
+                // It is the head that is too large to be handed on.
+                headers.clear();
+            }
+            (Vec::new(), Some(fault))
+        }
         Ok(mut reader) => {
             let fault = tokio::select! {
                 biased;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use domain::destination::DestinationPolicy;
 use domain::failure::{ErrorCode, Failure};
 use domain::integration_log::Attempt;
-use domain::retry::{FailedAttempt, Verdict, WaitReason};
+use domain::retry::{FailedAttempt, LEAST_ATTEMPT, Verdict, WaitReason};
 use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
@@ -101,6 +101,8 @@ impl ReqwestExecutor {
                 }
                 Next::Retry(pause, reason) => {
                     gate.after(attempt, true).await?;
+                    // The gate may have waited for the store.
+                    time_for(plan, pause.saturating_add(LEAST_ATTEMPT))?;
                     wait = Wait::through(pause, reason, gate).await?;
                 }
             }
@@ -158,7 +160,11 @@ fn stopped(code: ErrorCode, last: Failure) -> Failure {
 }
 
 fn time_left(plan: &CallPlan) -> Result<(), Failure> {
-    if Instant::now() < plan.deadline {
+    time_for(plan, Duration::from_nanos(1))
+}
+
+fn time_for(plan: &CallPlan, needed: Duration) -> Result<(), Failure> {
+    if plan.deadline.saturating_duration_since(Instant::now()) >= needed {
         Ok(())
     } else {
         let code = ErrorCode::DeadlineExceeded;

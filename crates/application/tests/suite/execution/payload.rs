@@ -43,6 +43,7 @@ async fn a_request_is_kept_with_its_url_headers_and_body() {
                 "idempotency-key": idempotency_key,
                 "x-api-key": "[REDACTED]",
             },
+            "headersTruncated": false,
             "body": "{\"a\":\"é\"}",
             "bodyBytes": 10,
             "bodyTruncated": false,
@@ -69,6 +70,7 @@ async fn an_answer_is_kept_with_its_status_headers_body_and_digest() {
         json!({
             "statusCode": 200,
             "headers": { "content-type": "text/csv", "set-cookie": "[REDACTED]" },
+            "headersTruncated": false,
             "body": "a;b",
             "bodyBytes": 3,
             "bodySha256": "5719af18823567701f70e9f302f75d96e574215493286286a57b0a4959672283",
@@ -160,4 +162,17 @@ async fn nul_characters_of_a_failure_or_a_request_never_reach_the_store() {
     assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::ConnectionReset)));
     assert_recorded(&world, &execution);
     assert_eq!(world.storage.only_call().attempts.len(), 4);
+}
+
+#[tokio::test]
+async fn headers_are_kept_as_far_as_there_is_room() {
+    let world = World::new();
+    let many =
+        (0..90).fold(Step::status(500), |step, number| step.with_header(&format!("x-{number}"), &"y".repeat(3_000)));
+    let id = world.enabled(ConnectorDraft { max_retry_attempts: serde_json::from_str("0").ok(), ..draft() }).await;
+    let call = CallDraft { query: vec![("q".to_owned(), "z".repeat(100_000))], ..pull() };
+    world.executed(id, call, [many]).await;
+    assert_eq!(response(&world)["headersTruncated"], true);
+    let kept = response(&world).to_string().len() + request(&world).to_string().len();
+    assert!(kept < 3 * 16 * 1024 + 2_000, "{kept}");
 }

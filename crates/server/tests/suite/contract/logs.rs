@@ -192,6 +192,7 @@ async fn one_log_has_its_attempts_and_what_is_kept_of_its_bodies(#[values(Sqlite
               "x-correlation-id": "corr-12345",
               "x-once": "[id]"
             },
+            "headersTruncated": false,
             "body": "{\"kwh\":12}",
             "bodyBytes": 10,
             "bodyTruncated": false
@@ -203,6 +204,7 @@ async fn one_log_has_its_attempts_and_what_is_kept_of_its_bodies(#[values(Sqlite
               "connection": "close",
               "content-type": "application/json"
             },
+            "headersTruncated": false,
             "body": "{\"accepted\":1}",
             "bodyBytes": 14,
             "bodySha256": "[hash]",
