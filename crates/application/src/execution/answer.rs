@@ -85,7 +85,9 @@ fn read_body(response: &UpstreamResponse, redactor: &Redactor) -> (AnsweredBody,
     };
     let mut malformed = None;
     if says_json || media_type.is_none() {
-        match json::parse(text, json::Rules::LENIENT) {
+        // RFC 8259 §8.1 lets a reader pass over a byte order mark, and some systems write one.
+        let document = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match json::parse(document, json::Rules::LENIENT) {
             Ok(value) => return (AnsweredBody::Json(redactor.json(value)), None),
             Err(error) if says_json => malformed = Some(error.to_string()),
             Err(_) => {}

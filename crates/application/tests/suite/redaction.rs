@@ -5,6 +5,7 @@ mod texts;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use application::execution::AnsweredBody;
 use application::redaction::is_secret_name;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -317,4 +318,23 @@ fn a_name_of_a_megabyte_takes_no_longer_than_its_end() {
     let tokens = "tokens-".repeat(150_000);
     assert!(!is_secret_name(&format!("{tokens}max")));
     assert!(is_secret_name(&format!("{tokens}password")));
+}
+
+#[tokio::test]
+async fn figures_and_codes_of_reports_are_left_as_they_are() {
+    let world = World::new();
+    let id = world.enabled(open_draft()).await;
+    let body = json!({
+        "pwd": 12, "tokensRetired": 120, "signatureOnFile": true, "cookies_kg": 12, "recoveryCode": "R3",
+        "deviceCode": "M1", "pwd_employees": "12", "masterKey": "row 7", "password": null
+    });
+    let execution = world.executed(id, pull(), [Step::json(200, &body)]).await;
+    assert_eq!(execution.response.map(|response| response.body), Some(AnsweredBody::Json(body)));
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_does_not_keep_json_from_being_read() {
+    let world = World::new();
+    let execution = world.pulled([Step::body(200, "application/json", "\u{feff}{\"a\":1}".as_bytes())]).await;
+    assert_eq!(execution.response.map(|response| response.body), Some(AnsweredBody::Json(json!({ "a": 1 }))));
 }
