@@ -50,6 +50,12 @@ error_codes! {
     RedirectNotFollowed = "redirect-not-followed",
     /// The destination is not called by this deployment.
     DestinationBlocked = "destination-blocked",
+    /// The connector's rate limit, or a pause that its upstream asked for, let no (further) attempt go in time.
+    RateLimited = "rate-limited",
+    /// The connector's circuit breaker is open: its upstream keeps failing.
+    CircuitOpen = "circuit-open",
+    /// The connector has used up the retries that its successes pay for.
+    RetryQuotaExhausted = "retry-quota-exhausted",
     /// The upstream asked to wait longer than the call's deadline leaves.
     RetryAfterTooLong = "retry-after-too-long",
     /// The call's deadline ended it.
@@ -58,10 +64,14 @@ error_codes! {
     SecretNotFound = "secret-not-found",
     /// The secret store could not be reached.
     SecretUnavailable = "secret-unavailable",
+    /// The authorization server gave no access token.
+    OauthTokenFailed = "oauth-token-failed",
     /// The connector was disabled or deleted; no (further) attempt was made.
     ConnectorDisabled = "connector-disabled",
     /// The service was shutting down; no further attempt was made.
     Cancelled = "cancelled",
+    /// The process that made the call ended, or was stopped for too long, before it could write the outcome.
+    OutcomeUnknown = "outcome-unknown",
     /// This service failed; the correlation id leads to its log.
     InternalError = "internal-error",
 }
@@ -85,6 +95,9 @@ impl ErrorCode {
             | Self::AttemptTimeout
             | Self::BodyTimeout
             | Self::ConnectionReset
+            | Self::RateLimited
+            | Self::CircuitOpen
+            | Self::RetryQuotaExhausted
             | Self::RetryAfterTooLong
             | Self::DeadlineExceeded
             | Self::SecretUnavailable
@@ -97,7 +110,9 @@ impl ErrorCode {
             | Self::RedirectNotFollowed
             | Self::DestinationBlocked
             | Self::SecretNotFound
+            | Self::OauthTokenFailed
             | Self::ConnectorDisabled
+            | Self::OutcomeUnknown
             | Self::InternalError => false,
         }
     }

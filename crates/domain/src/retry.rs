@@ -60,9 +60,19 @@ pub enum WaitReason {
     Throttled,
     /// The upstream's `Retry-After`.
     RetryAfter,
+    /// The connector's rate limit (RL-3).
+    RateLimit,
+    /// A pause that the upstream asked another call for (RT-7).
+    Paused,
+    /// None: the attempt follows a 401 at once, with a renewed credential (RT-12).
+    CredentialRenewed,
 }
 
 impl WaitReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::Backoff, Self::Throttled, Self::RetryAfter, Self::RateLimit, Self::Paused, Self::CredentialRenewed];
+
     /// The reason as the contract spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -70,13 +80,16 @@ impl WaitReason {
             Self::Backoff => "backoff",
             Self::Throttled => "throttled",
             Self::RetryAfter => "retry-after",
+            Self::RateLimit => "rate-limit",
+            Self::Paused => "paused",
+            Self::CredentialRenewed => "credential-renewed",
         }
     }
 
     /// Reads the contract's spelling.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Backoff, Self::Throttled, Self::RetryAfter].into_iter().find(|reason| reason.as_str() == text)
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 
