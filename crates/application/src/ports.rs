@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::correlation::{CorrelationId, TraceContext, TraceId};
 use domain::failure::Failure;
 use domain::integration_log::{Attempt, HttpMethod};
-use domain::retry::RetryPolicy;
+use domain::retry::{RetryPolicy, WaitReason};
 use domain::secret_ref::SecretRef;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -58,6 +58,15 @@ pub trait SecretStore: Send + Sync {
     /// # Errors
     /// [`SecretError`].
     async fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError>;
+
+    /// The current value, for a caller whose upstream has refused `stale`: not from a cache that still holds `stale`
+    /// (RT-12). It may be `stale` all the same, when the store has nothing newer.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    async fn renew(&self, reference: &SecretRef, _stale: &SecretString) -> Result<SecretString, SecretError> {
+        self.resolve(reference).await
+    }
 }
 
 /// What proves the connector to its upstream, ready to send.
@@ -105,6 +114,12 @@ impl CallPlan {
     pub const fn is_repeatable(&self) -> bool {
         self.method.is_idempotent() || self.idempotency_key.is_some()
     }
+
+    /// Whether retry `retry` (1 is the first) is one that the policy and the method allow at all.
+    #[must_use]
+    pub const fn may_repeat(&self, retry: u32) -> bool {
+        self.is_repeatable() && retry <= self.retry.max_retry_attempts
+    }
 }
 
 /// What the upstream answered, whole.
@@ -139,21 +154,34 @@ pub trait CallExecutor: Send + Sync {
     async fn run(&self, plan: &CallPlan, gate: &dyn AttemptGate) -> CallReport;
 }
 
+/// How an attempt came to be let go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// How long it waited at the gate.
+    pub waited: Duration,
+    /// What for; `None` when it did not wait.
+    pub reason: Option<WaitReason>,
+}
+
 /// What the service wants to know and decide about each attempt (RT-10, RT-11).
 #[async_trait]
 pub trait AttemptGate: Send + Sync {
-    /// Asked right before attempt `number` (from 1).
+    /// Asked right before attempt `number` (from 1). It may wait: for a slot of the rate limit, or for the end of a pause.
     ///
     /// # Errors
     /// Why the call ends here, without this attempt.
-    async fn before(&self, number: u32) -> Result<(), Failure>;
+    async fn before(&self, number: u32) -> Result<Passed, Failure>;
 
-    /// Told right after an attempt. With `retrying` another one is planned after a wait, and the attempt is durable
-    /// when this returns.
+    /// Told right after an attempt, with its failure where it is no success. With `retrying` another one is planned,
+    /// and the attempt is durable when this returns.
     ///
     /// # Errors
-    /// Why the call ends here, without the wait.
-    async fn after(&self, attempt: Attempt, retrying: bool) -> Result<(), Failure>;
+    /// Why the call ends here, without another attempt.
+    async fn after(&self, attempt: Attempt, failure: Option<&Failure>, retrying: bool) -> Result<(), Failure>;
+
+    /// Asked after a 401 that may be repeated: a credential other than the one that was refused, if the store or the
+    /// token endpoint has one now (RT-12).
+    async fn renewed_credential(&self) -> Option<Credential>;
 
     /// Returns when waiting has become pointless, with the reason; otherwise never.
     async fn interrupted(&self) -> Failure;

@@ -1,6 +1,7 @@
 //! Secret stores, a file per kind. Values live in `SecretString`; error texts name a reference, never a value or a
 //! place on this machine.
 
+mod cache;
 mod env;
 mod file;
 mod value;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use domain::secret_ref::SecretRef;
 use secrecy::SecretString;
 
+pub use cache::CachedStore;
 pub use env::EnvStore;
 pub use file::FileStore;
 
@@ -28,14 +30,22 @@ impl SecretStores {
     pub const fn new(stores: BTreeMap<String, Arc<dyn SecretStore>>) -> Self {
         Self { stores }
     }
+
+    fn store_of(&self, reference: &SecretRef) -> Result<&dyn SecretStore, SecretError> {
+        let store = self.stores.get(reference.store());
+        store
+            .map(AsRef::as_ref)
+            .ok_or_else(|| SecretError::UnknownStore { configured: self.stores.keys().cloned().collect() })
+    }
 }
 
 #[async_trait]
 impl SecretStore for SecretStores {
     async fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
-        match self.stores.get(reference.store()) {
-            Some(store) => store.resolve(reference).await,
-            None => Err(SecretError::UnknownStore { configured: self.stores.keys().cloned().collect() }),
-        }
+        self.store_of(reference)?.resolve(reference).await
+    }
+
+    async fn renew(&self, reference: &SecretRef, stale: &SecretString) -> Result<SecretString, SecretError> {
+        self.store_of(reference)?.renew(reference, stale).await
     }
 }
