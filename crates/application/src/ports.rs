@@ -1,4 +1,6 @@
-//! The ports that are not persistence: time, chance, secrets, and the execution of calls.
+//! The ports that are not persistence: time, chance, secrets, tokens, and the execution of calls.
+
+mod access_tokens;
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
+
+pub use self::access_tokens::{AccessToken, AccessTokens, TokenRefused, TokenRequest};
 
 /// Wall-clock time. Durations are measured with [`Instant`], which does not jump.
 pub trait Clock: Send + Sync {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{IntegrationExecutionService, payload};
 use crate::error::Causes;
-use crate::ports::AttemptGate;
+use crate::ports::{AttemptGate, Credential, Passed};
 use crate::redaction::Redactor;
 
 /// How long the question of the intent, whether the connector is enabled, holds for the first attempt: the look-up of the
@@ -93,7 +93,7 @@ impl<'a> CallGate<'a> {
 
 #[async_trait]
 impl AttemptGate for CallGate<'_> {
-    async fn before(&self, number: u32) -> Result<(), Failure> {
+    async fn before(&self, number: u32) -> Result<Passed, Failure> {
         if self.shutdown.is_cancelled() {
             return Err(shutting_down());
         }
@@ -112,10 +112,10 @@ impl AttemptGate for CallGate<'_> {
             }
         }
         self.state().started = number;
-        Ok(())
+        Ok(Passed::default())
     }
 
-    async fn after(&self, attempt: Attempt, retrying: bool) -> Result<(), Failure> {
+    async fn after(&self, attempt: Attempt, _failure: Option<&Failure>, retrying: bool) -> Result<(), Failure> {
         let attempt = self.redacted(attempt);
         tracing::debug!(
             number = attempt.number,
@@ -137,6 +137,10 @@ impl AttemptGate for CallGate<'_> {
                 Err(Failure { details: why, ..store_away() })
             }
         }
+    }
+
+    async fn renewed_credential(&self) -> Option<Credential> {
+        None
     }
 
     async fn interrupted(&self) -> Failure {

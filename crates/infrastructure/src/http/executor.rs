@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::ports::{AttemptGate, CallExecutor, CallPlan, CallReport, Clock, Ids};
+use application::ports::{AttemptGate, CallExecutor, CallPlan, CallReport, Clock, Credential, Ids, Passed};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::destination::DestinationPolicy;
 use domain::failure::{ErrorCode, Failure};
 use domain::integration_log::Attempt;
-use domain::retry::{FailedAttempt, LEAST_ATTEMPT, Verdict, WaitReason};
+use domain::retry::{Delivery, FailedAttempt, LEAST_ATTEMPT, Verdict, WaitReason};
 use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
@@ -72,38 +72,50 @@ impl ReqwestExecutor {
     ///
     /// An attempt that ends before its request left (no such name, a blocked destination, a refused connection) is an
     /// attempt: it has its row in the log and counts.
-    async fn attempts(
-        &self,
-        plan: &CallPlan,
-        outgoing: &OutgoingRequest<'_>,
-        gate: &dyn AttemptGate,
-        report: &mut CallReport,
-    ) -> Result<(), Failure> {
+    async fn attempts(&self, plan: &CallPlan, gate: &dyn AttemptGate, report: &mut CallReport) -> Result<(), Failure> {
+        let mut outgoing = OutgoingRequest::of(plan, &plan.credential)?;
         let mut wait = Wait::default();
+        let mut may_renew = true;
         loop {
             let number = report.attempts + 1;
             time_left(plan)?;
-            gate.before(number).await?;
+            wait.add(gate.before(number).await?);
             // The gate may have waited.
             time_left(plan)?;
             let start = Start { number, at: self.clock.now(), instant: Instant::now(), wait };
             report.attempts = number;
-            let mut outcome = self.attempt(plan, outgoing).await;
+            let mut outcome = self.attempt(plan, &outgoing).await;
             // Each attempt speaks for itself: what an earlier one answered does not explain how this one failed.
             report.response = outcome.response.take();
             report.status = outcome.status;
             let attempt = start.end(&outcome);
-            match next_step(plan, number, outcome) {
-                Next::End(result) => {
-                    // The call is over, and how it ended is known: a gate that has no more to give does not change it.
-                    gate.after(attempt, false).await.ok();
-                    return result;
+            let Some(Classified { failure, delivery }) = outcome.failed else {
+                // The call is over, and how it ended is known: a gate that has no more to give does not change it.
+                gate.after(attempt, None, false).await.ok();
+                return Ok(());
+            };
+            if may_renew && outcome.status == Some(401) && plan.may_repeat(number) {
+                may_renew = false;
+                if let Some(credential) = renewed(plan, gate).await {
+                    gate.after(attempt, Some(&failure), true).await?;
+                    outgoing = OutgoingRequest::of(plan, &credential)?;
+                    wait = Wait { waited: Duration::ZERO, reason: Some(WaitReason::CredentialRenewed) };
+                    continue;
                 }
-                Next::Retry(pause, reason) => {
-                    gate.after(attempt, true).await?;
+            }
+            match verdict(plan, number, &failure, outcome.status, delivery) {
+                Verdict::RetryAfter(pause, reason) => {
+                    gate.after(attempt, Some(&failure), true).await?;
                     // The gate may have waited for the store.
                     time_for(plan, pause.saturating_add(LEAST_ATTEMPT))?;
                     wait = Wait::through(pause, reason, gate).await?;
+                }
+                ended => {
+                    gate.after(attempt, Some(&failure), false).await.ok();
+                    return Err(match ended {
+                        Verdict::Stop(code) if code != failure.code => stopped(code, failure),
+                        _ => failure,
+                    });
                 }
             }
         }
@@ -114,39 +126,21 @@ impl ReqwestExecutor {
 impl CallExecutor for ReqwestExecutor {
     async fn run(&self, plan: &CallPlan, gate: &dyn AttemptGate) -> CallReport {
         let mut report = CallReport { response: None, status: None, failure: None, attempts: 0 };
-        let ended = match OutgoingRequest::of(plan) {
-            Ok(outgoing) => self.attempts(plan, &outgoing, gate, &mut report).await,
-            Err(failure) => Err(failure),
-        };
-        report.failure = ended.err();
+        report.failure = self.attempts(plan, gate, &mut report).await.err();
         report
     }
 }
 
-/// What follows an attempt.
-enum Next {
-    End(Result<(), Failure>),
-    Retry(Duration, WaitReason),
+fn verdict(plan: &CallPlan, retry: u32, failure: &Failure, http_status: Option<u16>, delivery: Delivery) -> Verdict {
+    let remaining = plan.deadline.saturating_duration_since(Instant::now());
+    let attempt = FailedAttempt { failure, http_status, delivery };
+    plan.retry.decide(&attempt, retry, plan.is_repeatable(), remaining, rand::random())
 }
 
-fn next_step(plan: &CallPlan, number: u32, outcome: Outcome) -> Next {
-    let Some(Classified { failure, delivery }) = outcome.failed else {
-        return Next::End(Ok(()));
-    };
-    let remaining = plan.deadline.saturating_duration_since(Instant::now());
-    let verdict = plan.retry.decide(
-        &FailedAttempt { failure: &failure, http_status: outcome.status, delivery },
-        number,
-        plan.is_repeatable(),
-        remaining,
-        rand::random(),
-    );
-    match verdict {
-        Verdict::RetryAfter(pause, reason) => Next::Retry(pause, reason),
-        Verdict::GiveUp => Next::End(Err(failure)),
-        Verdict::Stop(code) if code == failure.code => Next::End(Err(failure)),
-        Verdict::Stop(code) => Next::End(Err(stopped(code, failure))),
-    }
+/// RT-12, while there is time for it.
+async fn renewed(plan: &CallPlan, gate: &dyn AttemptGate) -> Option<Credential> {
+    let least = plan.deadline.checked_sub(LEAST_ATTEMPT)?;
+    tokio::time::timeout_at(least, gate.renewed_credential()).await.ok().flatten()
 }
 
 /// A stop by the schedule tells what it stopped after, and keeps how long the upstream asked to wait.
@@ -180,6 +174,14 @@ struct Wait {
 }
 
 impl Wait {
+    /// The gate's part of it. What took longer is the reason.
+    fn add(&mut self, passed: Passed) {
+        if passed.reason.is_some() && passed.waited >= self.waited {
+            self.reason = passed.reason;
+        }
+        self.waited += passed.waited;
+    }
+
     /// Waits, unless the gate finds it pointless.
     async fn through(pause: Duration, reason: WaitReason, gate: &dyn AttemptGate) -> Result<Self, Failure> {
         let begun = Instant::now();

@@ -26,12 +26,12 @@ pub(super) struct OutgoingRequest<'a> {
 }
 
 impl<'a> OutgoingRequest<'a> {
-    /// Puts the request of `plan` together; nothing is sent yet.
+    /// Puts the request of `plan` together, proven by `credential`; nothing is sent yet.
     ///
     /// # Errors
     /// `secret-not-found` for a secret that cannot be a header; `internal-error` for a header that the use case should
     /// have refused.
-    pub(super) fn of(plan: &'a CallPlan) -> Result<Self, Failure> {
+    pub(super) fn of(plan: &'a CallPlan, credential: &Credential) -> Result<Self, Failure> {
         let mut headers = HeaderMap::new();
         for (name, value) in &plan.headers {
             let value = HeaderValue::from_str(value).map_err(|_| unsendable(name))?;
@@ -57,7 +57,7 @@ impl<'a> OutgoingRequest<'a> {
             set(&mut headers, name, key)?;
         }
         let mut url = plan.url.clone();
-        match &plan.credential {
+        match credential {
             Credential::None => {}
             Credential::Header(name, secret) => {
                 headers.insert(header_name(name)?, secret_value(secret)?);

@@ -142,7 +142,7 @@ impl ScriptedExecutor {
         let mut waited = (Duration::ZERO, None);
         loop {
             let number = report.attempts + 1;
-            gate.before(number).await?;
+            let passed = gate.before(number).await?;
             report.attempts = number;
             self.journal.note(format!("attempt {number}"));
             let (started_at, begun) = (self.clock.now(), Instant::now());
@@ -161,26 +161,26 @@ impl ScriptedExecutor {
                 number,
                 started_at,
                 duration: begun.elapsed(),
-                waited: waited.0,
-                wait_reason: waited.1,
+                waited: waited.0 + passed.waited,
+                wait_reason: passed.reason.or(waited.1),
                 http_status_code: status,
                 error: failure.as_ref().map(|failure| (failure.code, failure.message.clone())),
             };
             let Some(failure) = failure else {
-                gate.after(attempt, false).await.ok();
+                gate.after(attempt, None, false).await.ok();
                 return Ok(());
             };
             match verdict(plan, &failure, status, number) {
                 Verdict::RetryAfter(pause, reason) => {
-                    gate.after(attempt, true).await?;
+                    gate.after(attempt, Some(&failure), true).await?;
                     waited = wait(pause, reason, gate).await?;
                 }
                 Verdict::GiveUp => {
-                    gate.after(attempt, false).await.ok();
+                    gate.after(attempt, Some(&failure), false).await.ok();
                     return Err(failure);
                 }
                 Verdict::Stop(code) => {
-                    gate.after(attempt, false).await.ok();
+                    gate.after(attempt, Some(&failure), false).await.ok();
                     return Err(Failure::new(code, "the schedule says so"));
                 }
             }

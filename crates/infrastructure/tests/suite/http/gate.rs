@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use application::ports::AttemptGate;
+use application::ports::{AttemptGate, Credential, Passed};
 use async_trait::async_trait;
 use domain::failure::{ErrorCode, Failure};
 use domain::integration_log::Attempt;
@@ -51,15 +51,19 @@ pub(crate) fn shutting_down() -> Failure {
 
 #[async_trait]
 impl AttemptGate for Gate {
-    async fn before(&self, number: u32) -> Result<(), Failure> {
+    async fn before(&self, number: u32) -> Result<Passed, Failure> {
         tokio::time::sleep(self.hold).await;
-        if self.deny_at == Some(number) { Err(disabled()) } else { Ok(()) }
+        if self.deny_at == Some(number) { Err(disabled()) } else { Ok(Passed::default()) }
     }
 
-    async fn after(&self, attempt: Attempt, retrying: bool) -> Result<(), Failure> {
+    async fn after(&self, attempt: Attempt, _failure: Option<&Failure>, retrying: bool) -> Result<(), Failure> {
         let number = attempt.number;
         self.lock().push((attempt, retrying));
         if self.stop_after == Some(number) { Err(disabled()) } else { Ok(()) }
+    }
+
+    async fn renewed_credential(&self) -> Option<Credential> {
+        None
     }
 
     async fn interrupted(&self) -> Failure {
