@@ -67,6 +67,14 @@ fn complete(document: &mut Value) {
             "description": "The id under which the service's log has the request",
             "required": true,
             "schema": { "type": "string" }
+        },
+        "RateLimit-Policy": {
+            "description": "How many requests a principal may make in how many seconds; absent where the deployment sets no limit",
+            "schema": { "type": "string", "examples": ["\"principal\";q=600;w=60"] }
+        },
+        "RateLimit": {
+            "description": "How many requests may follow at once, and the seconds until all of them may again, or after a 429 the next one",
+            "schema": { "type": "string", "examples": ["\"principal\";r=599;t=1"] }
         }
     });
     document["security"] = json!([{ "apiKey": [] }]);
@@ -135,7 +143,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         responses.entry(status).or_insert_with(|| json!({ "description": description }));
     }
     for (status, response) in responses {
-        complete_response(status, response);
+        complete_response(path, status, response);
     }
 }
 
@@ -160,6 +168,7 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
             ("401", "`unauthenticated`"),
             ("403", "`forbidden`, or `foreign-page` where nobody logs in"),
             ("422", "`validation-failed` or a more telling code; `errors` names them, up to 100"),
+            ("429", "`too-many-requests`"),
             ("503", "`store-unavailable` or `secret-store-unavailable`"),
         ]);
         if matches!(method, "post" | "put") {
@@ -177,14 +186,19 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
     problems
 }
 
-fn complete_response(status: &str, response: &mut Value) {
+fn complete_response(path: &str, status: &str, response: &mut Value) {
     let Some(response) = response.as_object_mut() else { return };
     let headers = response.entry("headers").or_insert_with(|| json!({}));
     headers["X-Correlation-ID"] = json!({ "$ref": "#/components/headers/X-Correlation-ID" });
     if status == "401" {
         headers["WWW-Authenticate"] = json!({ "schema": { "type": "string" }, "description": "RFC 6750" });
     }
-    if status == "503" {
+    if path.starts_with("/api/") && (status.starts_with(['2', '3']) || status == "429") {
+        for name in ["RateLimit-Policy", "RateLimit"] {
+            headers[name] = json!({ "$ref": format!("#/components/headers/{name}") });
+        }
+    }
+    if matches!(status, "429" | "503") {
         headers["Retry-After"] = json!({ "schema": { "type": "integer" }, "description": "Seconds" });
     }
     if status.starts_with('4') || status.starts_with('5') {

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::access::{authenticate, needs};
 use crate::correlation::CorrelationLayer;
+use crate::inbound_limit::{self, InboundLimit};
 use crate::openapi::{self, Document};
 use crate::problem::{Problem, ProblemCode};
 use crate::state::{ApiState, Options, Services};
@@ -51,6 +52,7 @@ pub fn openapi_json() -> String {
 /// audit knows where changes come from.
 pub fn app(services: Services, options: Options) -> Router {
     let correlation = CorrelationLayer::new(services.ids.clone());
+    let limit = InboundLimit::per_minute(options.inbound_limit_per_minute);
     let state = ApiState { services, options };
     let (router, document) = routes().split_for_parts();
     let document = openapi::print(&document);
@@ -59,7 +61,8 @@ pub fn app(services: Services, options: Options) -> Router {
         .layer(from_fn(security_headers::secure))
         .layer(from_fn(problem::render))
         .layer(CatchPanicLayer::custom(problem::from_panic))
-        .layer(from_fn_with_state(state.clone(), authenticate));
+        .layer(from_fn_with_state(state.clone(), authenticate))
+        .layer(from_fn_with_state(limit, inbound_limit::enforce));
     router
         .route(
             "/openapi.json",

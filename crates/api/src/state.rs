@@ -40,6 +40,8 @@ pub struct Options {
     pub authentication: AuthenticationMode,
     /// Whether PUT and DELETE without `If-Match` are refused with 428.
     pub require_if_match: bool,
+    /// How many requests a minute a principal may make of this process; 0 is no limit.
+    pub inbound_limit_per_minute: u32,
     /// The key that seals list cursors, the same on all replicas.
     pub cursor_key: [u8; 32],
 }

@@ -37,7 +37,7 @@ impl ActorType {
 }
 
 /// Who did something: a key's name, a token's subject, or `local`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor {
     /// The name that appears in `createdBy`, `initiatedBy` and the audit.
     pub name: String,

@@ -72,7 +72,12 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         AuthMode::None => AuthenticationMode::None,
         AuthMode::ApiKey => AuthenticationMode::ApiKey,
     };
-    let options = Options { authentication, require_if_match: config.require_if_match, cursor_key };
+    let options = Options {
+        authentication,
+        require_if_match: config.require_if_match,
+        inbound_limit_per_minute: config.inbound_limit_per_minute,
+        cursor_key,
+    };
     Ok(Application { router: api::app(services.clone(), options), services, store, shutdown })
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub allow_http: bool,
     pub allowed_destinations: Vec<AllowedDestination>,
     pub require_if_match: bool,
+    /// Per principal; 0 is no limit.
+    pub inbound_limit_per_minute: u32,
     pub extra_ca_file: Option<PathBuf>,
     pub auth_mode: AuthMode,
     /// By name.
@@ -117,6 +119,7 @@ impl Config {
         let allow_http = settings.read(&keys::ALLOW_HTTP, raw::boolean);
         let allowed_destinations = settings.read(&keys::ALLOWED_DESTINATIONS, destinations);
         let require_if_match = settings.read(&keys::REQUIRE_IF_MATCH, raw::boolean);
+        let inbound_limit = settings.read(&keys::INBOUND_LIMIT, inbound_limit);
         let extra_ca_file = settings.read(&keys::EXTRA_CA_FILE, |raw| raw::text(raw).map(PathBuf::from));
         let log_format = settings.read(&keys::LOG_FORMAT, log_format);
         let log_level = settings.read(&keys::LOG_LEVEL, log_level);
@@ -130,6 +133,7 @@ impl Config {
             allow_http: allow_http?.value,
             allowed_destinations: allowed_destinations?.value,
             require_if_match: require_if_match?.value,
+            inbound_limit_per_minute: inbound_limit?.value,
             extra_ca_file: extra_ca_file.map(|file| file.value),
             auth_mode: auth_mode?.value,
             secret_stores,
@@ -193,6 +197,10 @@ fn database_url(raw: &Raw) -> Result<DatabaseUrl, Wrong> {
         return Err(Wrong::Because(reason.to_owned()));
     }
     DatabaseUrl::parse(text).map_err(|invalid| Wrong::Because(invalid.to_string()))
+}
+
+fn inbound_limit(raw: &Raw) -> Result<u32, Wrong> {
+    u32::try_from(raw::number(raw, 0..=1_000_000)?).map_err(|_| Wrong::Unexpected)
 }
 
 fn auth_mode(raw: &Raw) -> Result<AuthMode, Wrong> {

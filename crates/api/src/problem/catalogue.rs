@@ -90,6 +90,8 @@ problems! {
         "The contract knows the value and this version of the service does not serve it yet.";
     PreconditionRequired = "precondition-required", 428, "If-Match is required",
         "This deployment wants every change to name the version that it changes. Send `If-Match` with the connector's `ETag`.";
+    TooManyRequests = "too-many-requests", 429, "Too many requests",
+        "Every principal may make a limited number of requests a minute. Repeat after `Retry-After`; the headers `RateLimit-Policy` and `RateLimit` tell the limit and what is left of it.";
     InternalError = "internal-error", 500, "The service failed",
         "This is a fault of the service. Its log has the cause under the correlation id.";
     StoreUnavailable = "store-unavailable", 503, "The store is unavailable",
@@ -117,6 +119,7 @@ impl ProblemCode {
             413 => Self::PayloadTooLarge,
             415 => Self::UnsupportedMediaType,
             422 => Self::ValidationFailed,
+            429 => Self::TooManyRequests,
             503 => Self::StoreUnavailable,
             _ => Self::InternalError,
         }

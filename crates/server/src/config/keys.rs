@@ -68,6 +68,8 @@ pub(crate) static ALLOW_HTTP: Key = Key::served("allow_http", TRUE_OR_FALSE, Som
 pub(crate) static ALLOWED_DESTINATIONS: Key =
     Key::served("allowed_destinations", "a list of CIDR ranges, addresses and host names", Some(""));
 pub(crate) static REQUIRE_IF_MATCH: Key = Key::served("require_if_match", TRUE_OR_FALSE, Some("false"));
+pub(crate) static INBOUND_LIMIT: Key =
+    Key::served("inbound_limit_per_minute", "a number of requests from 0 (off) to 1000000", Some("600"));
 pub(crate) static EXTRA_CA_FILE: Key =
     Key::served("extra_ca_file", "the path of a PEM file with certificates of authorities", None);
 pub(crate) static LOG_FORMAT: Key = Key::served("log_format", "`pretty` or `json`", None);
@@ -83,10 +85,6 @@ static METRICS_LISTEN: Key = Key::later(
     Some("127.0.0.1:9090"),
     |raw| raw::address(raw).map(drop),
 );
-static INBOUND_LIMIT: Key =
-    Key::later("inbound_limit_per_minute", "a number of requests from 0 (off) to 1000000", Some("600"), |raw| {
-        raw::number(raw, 0..=1_000_000).map(drop)
-    });
 static FAILED_LOGINS: Key =
     Key::later("failed_logins_per_minute", "a number of attempts from 0 (off) to 1000000", Some("20"), |raw| {
         raw::number(raw, 0..=1_000_000).map(drop)

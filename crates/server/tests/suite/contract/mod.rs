@@ -6,6 +6,7 @@ mod availability;
 mod connectors;
 mod correlation;
 mod execution;
+mod inbound_limit;
 mod lists;
 mod logs;
 mod loopback;
