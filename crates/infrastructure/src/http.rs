@@ -14,6 +14,7 @@ mod names;
 mod request;
 mod retry_after;
 
+pub(crate) use classify::{chain as cause_of, is_tls};
 pub use client::{ClientError, TrustedRoots, install_crypto_provider};
 pub use executor::{ExecutorSettings, ReqwestExecutor};
 pub use names::NameServers;

@@ -2,9 +2,11 @@
 //! place on this machine.
 
 mod cache;
+mod client;
 mod env;
 mod file;
 mod value;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use secrecy::SecretString;
 pub use cache::CachedStore;
 pub use env::EnvStore;
 pub use file::FileStore;
+pub use vault::{VaultLogin, VaultSettings, VaultStore};
 
 /// The deployment's stores by their configured names. A reference goes to the store that it names.
 #[derive(Clone, Default)]

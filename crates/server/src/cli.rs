@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use domain::access::Role;
 use domain::id::ConnectorId;
+use domain::secret_ref::SecretRef;
 
 use crate::config::Flags;
 
@@ -64,8 +65,21 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Look at the secrets that connectors refer to
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Print the OpenAPI document of the API
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Look a secret up as a call would, and say that it is there, or why not; never its value
+    Check {
+        /// The reference, as a connector has it: STORE:NAME, with #FIELD and @VERSION where needed
+        #[arg(value_name = "REF", value_parser = secret_reference)]
+        reference: SecretRef,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,6 +147,10 @@ fn role_parser() -> impl TypedValueParser<Value = Role> {
 
 fn connector(text: &str) -> Result<ConnectorId, String> {
     ConnectorId::parse(text).ok_or_else(|| "the id of a connector is a lower-case hyphenated UUID".to_owned())
+}
+
+fn secret_reference(text: &str) -> Result<SecretRef, String> {
+    SecretRef::parse(text).map_err(|refusal| format!("a reference {}", refusal.detail))
 }
 
 /// A bare date is the whole day: the key is refused from the next midnight on.

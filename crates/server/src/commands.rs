@@ -4,6 +4,7 @@ mod demo;
 mod keys;
 mod migrate;
 mod openapi;
+mod secrets;
 mod serve;
 
 use crate::cli::{Cli, Command, ServeFlags};
@@ -26,6 +27,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(_) => demo::run(config).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Keys(command) => keys::run(command, &config).await,
+        Command::Secrets(command) => secrets::run(command, &config).await,
         Command::Openapi => openapi::run(),
     }
 }

@@ -19,7 +19,7 @@ use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::repository::Storage;
 use infrastructure::http::{ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
-use infrastructure::secrets::{EnvStore, FileStore, SecretStores};
+use infrastructure::secrets::{CachedStore, EnvStore, FileStore, SecretStores, VaultSettings, VaultStore};
 use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
 use infrastructure::system::{SystemClock, UuidV7Ids};
 use tokio_util::sync::CancellationToken;
@@ -121,7 +121,9 @@ pub(crate) fn store_failure(url: &DatabaseUrl, error: &StorageError) -> Failure 
     Failure::caused(format_args!("cannot use the store {url} ({advice})"), error)
 }
 
-fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Failure> {
+/// The configured stores. What is asked over the network is asked through a cache; a file and a variable are read as
+/// they are.
+pub(crate) fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Failure> {
     let mut stores: BTreeMap<String, Arc<dyn SecretStore>> = BTreeMap::new();
     for (name, store) in &config.secret_stores {
         let store: Arc<dyn SecretStore> = match store {
@@ -132,6 +134,17 @@ fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Failure> {
             SecretStoreConfig::Env { prefix } => {
                 let variables = config.environment.with_prefix(prefix);
                 Arc::new(EnvStore::new(prefix, variables.map(|(name, value)| (name.to_owned(), value.to_owned()))))
+            }
+            SecretStoreConfig::Vault { address, mount, namespace, login } => {
+                let settings = VaultSettings {
+                    address: address.clone(),
+                    mount: mount.clone(),
+                    namespace: namespace.clone(),
+                    login: login.clone(),
+                    roots: trusted_roots(config)?,
+                };
+                let cannot = |error| Failure::caused(format_args!("cannot set up the secret store {name}"), &error);
+                Arc::new(CachedStore::new(Arc::new(VaultStore::new(settings).map_err(cannot)?)))
             }
         };
         stores.insert(name.clone(), store);
@@ -149,18 +162,23 @@ fn create_private_folder(path: &Path) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)
 }
 
+/// The operating system's, and those of `extra_ca_file`.
+fn trusted_roots(config: &Config) -> Result<TrustedRoots, Failure> {
+    let mut roots = TrustedRoots::default();
+    if let Some(path) = &config.extra_ca_file {
+        let cannot = |error| Failure::caused(format_args!("cannot read `extra_ca_file` {}", path.display()), &error);
+        roots.extra.push(fs::read(path).map_err(cannot)?);
+    }
+    Ok(roots)
+}
+
 fn executor(
     config: &Config,
     policy: DestinationPolicy,
     ids: &Arc<dyn Ids>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn CallExecutor>, Failure> {
-    let mut roots = TrustedRoots::default();
-    if let Some(path) = &config.extra_ca_file {
-        let cannot = |error| Failure::caused(format_args!("cannot read `extra_ca_file` {}", path.display()), &error);
-        roots.extra.push(fs::read(path).map_err(cannot)?);
-    }
-    let settings = ExecutorSettings { policy, roots, names: NameServers::default() };
+    let settings = ExecutorSettings { policy, roots: trusted_roots(config)?, names: NameServers::default() };
     let executor = ReqwestExecutor::new(settings, ids.clone(), clock.clone());
     Ok(Arc::new(executor.map_err(|error| Failure::caused("cannot set up outbound calls", &error))?))
 }

@@ -164,7 +164,7 @@ fn report_unknown(unknown: &[String], stores: &[(String, SecretStoreConfig)], se
     let is_secret = |name: &str| {
         stores.iter().any(|(_, store)| match store {
             SecretStoreConfig::Env { prefix } => name.starts_with(prefix.as_str()),
-            SecretStoreConfig::File { .. } => false,
+            SecretStoreConfig::File { .. } | SecretStoreConfig::Vault { .. } => false,
         })
     };
     for name in unknown.iter().filter(|name| !is_secret(name)) {

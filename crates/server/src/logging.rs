@@ -16,7 +16,8 @@ use crate::failure::Failure;
 /// Libraries that would tell more about their own affairs than about the service. What the deployment sets for one of
 /// them comes behind and wins.
 const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,h2=warn,reqwest=warn,rustls=warn,hickory_resolver=warn,\
-                     hickory_net=warn,hickory_proto=warn,tower_http=warn";
+                     hickory_net=warn,hickory_proto=warn,tower_http=warn,\
+                     vaultrs=off,rustify=off";
 
 /// Sets up logging for the process.
 pub(crate) fn start(config: &Config) -> Result<(), Failure> {

@@ -162,8 +162,13 @@ fn explained(code: ErrorCode, error: &reqwest::Error) -> Failure {
     Failure::new(code, sentence(code)).with_details(chain(error))
 }
 
+/// Whether it was TLS that failed.
+pub(crate) fn is_tls(error: &reqwest::Error) -> bool {
+    find::<rustls::Error>(error).is_some()
+}
+
 /// The causes from the outside in, each said once.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();

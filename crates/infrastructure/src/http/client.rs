@@ -29,6 +29,21 @@ pub struct TrustedRoots {
     pub extra: Vec<Vec<u8>>,
 }
 
+impl TrustedRoots {
+    /// The extra ones, read.
+    pub(crate) fn certificates(&self) -> Result<Vec<Certificate>, ClientError> {
+        let mut certificates = Vec::new();
+        for bundle in &self.extra {
+            let found = Certificate::from_pem_bundle(bundle).map_err(ClientError::ExtraRoot)?;
+            if found.is_empty() {
+                return Err(ClientError::EmptyRoot);
+            }
+            certificates.extend(found);
+        }
+        Ok(certificates)
+    }
+}
+
 /// Why the client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -62,14 +77,6 @@ pub fn install_crypto_provider() {
 #[expect(clippy::disallowed_methods, reason = "the one home of the client")]
 pub(super) fn build(guard: &Guard, roots: &TrustedRoots) -> Result<Client, ClientError> {
     install_crypto_provider();
-    let mut certificates = Vec::new();
-    for bundle in &roots.extra {
-        let found = Certificate::from_pem_bundle(bundle).map_err(ClientError::ExtraRoot)?;
-        if found.is_empty() {
-            return Err(ClientError::EmptyRoot);
-        }
-        certificates.extend(found);
-    }
     Client::builder()
         .redirect(redirect::Policy::none())
         .retry(retry::never())
@@ -81,7 +88,7 @@ pub(super) fn build(guard: &Guard, roots: &TrustedRoots) -> Result<Client, Clien
         .referer(false)
         .https_only(!guard.policy().allows_http())
         .dns_resolver(Arc::new(guard.clone()))
-        .tls_certs_merge(certificates)
+        .tls_certs_merge(roots.certificates()?)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         .http1_max_headers(MAX_HEADERS)

@@ -151,7 +151,8 @@ impl SecretStore for CachedStore {
 /// Waits for a look-up.
 async fn land(mut flight: watch::Receiver<Option<Answer>>, reference: &SecretRef) -> Answer {
     let landed = flight.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
-    landed.unwrap_or_else(|| Err(SecretError::Unavailable(format!("the look-up of the secret `{reference}` broke off"))))
+    landed
+        .unwrap_or_else(|| Err(SecretError::Unavailable(format!("the look-up of the secret `{reference}` broke off"))))
 }
 
 /// Lets go of what no longer counts, so that old values do not stay in memory, and of the oldest when there are too many.

@@ -73,10 +73,8 @@ impl Environment {
 /// What to say about a variable that is no key.
 pub(crate) fn unknown(name: &str, stores: &[&str]) -> String {
     if spelling_of(name).starts_with(&keys::variable(&format!("{}.", keys::STORES))) {
-        let stores = stores.join("`, `");
-        return format!(
-            "the variable names no member (`kind`, `path`, `prefix`) of a secret store; stores are `{stores}`"
-        );
+        let (members, stores) = (STORE_MEMBERS.join("`, `"), stores.join("`, `"));
+        return format!("the variable names no member (`{members}`) of a secret store; stores are `{stores}`");
     }
     match keys::nearest_variable(name) {
         Some(key) => format!("there is no such key; did you mean {}?", key.variable()),

@@ -12,7 +12,21 @@ pub(crate) const FILE_VARIABLE: &str = "CONNECTORS_CONFIG";
 pub(crate) const STORES: &str = "secret_stores";
 
 /// The members of such a table.
-pub(crate) const STORE_MEMBERS: &[&str] = &["kind", "path", "prefix"];
+pub(crate) const STORE_MEMBERS: &[&str] = &[
+    "kind",
+    "path",
+    "prefix",
+    "address",
+    "mount",
+    "namespace",
+    "auth",
+    "auth_mount",
+    "token_file",
+    "role_id",
+    "secret_id_file",
+    "role",
+    "jwt_file",
+];
 
 /// What a value has to look like.
 pub(crate) type Check = fn(&Raw) -> Result<(), Wrong>;

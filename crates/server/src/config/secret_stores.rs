@@ -1,19 +1,21 @@
-//! The secret stores of the deployment.
+//! The secret stores of the deployment. A file per kind says which members the kind has and what they mean.
+
+mod local;
+mod vault;
 
 use std::path::PathBuf;
 
 use domain::secret_ref;
+use infrastructure::secrets::VaultLogin;
+use url::Url;
 
 use super::fault::{ConfigFaults, Origin};
-use super::keys::{self, PREFIX, STORE_MEMBERS};
-use super::raw::{self, Raw, Wrong};
+use super::keys::STORE_MEMBERS;
+use super::raw::{self, Wrong};
 use super::settings::{Settings, StoreSettings};
 
 /// The store that is there without configuration.
 pub(crate) const DEFAULT_STORE: &str = "SecretStore";
-
-/// Where the default store keeps its files.
-pub(crate) const DEFAULT_PATH: &str = "data/secrets";
 
 /// A store and where its secrets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,20 @@ pub(crate) enum SecretStoreConfig {
     File { path: PathBuf },
     /// One environment variable per secret, under this prefix.
     Env { prefix: String },
+    /// Vault's key-value engine.
+    Vault { address: Url, mount: String, namespace: Option<String>, login: VaultLogin },
 }
+
+/// A kind of store.
+struct Kind {
+    name: &'static str,
+    /// The members beside `kind`.
+    members: &'static [&'static str],
+    /// Reads them.
+    read: fn(&mut StoreReader<'_>) -> Option<SecretStoreConfig>,
+}
+
+static KINDS: [&Kind; 3] = [&local::FILE, &local::ENV, &vault::VAULT];
 
 /// Reads the stores, `SecretStore` always among them.
 pub(crate) fn read(settings: &mut Settings) -> Vec<(String, SecretStoreConfig)> {
@@ -39,6 +54,7 @@ pub(crate) fn read(settings: &mut Settings) -> Vec<(String, SecretStoreConfig)> 
     read.collect()
 }
 
+/// One store being read: its members by name, and the faults that it has.
 struct StoreReader<'a> {
     name: &'a str,
     store: &'a StoreSettings,
@@ -48,78 +64,100 @@ struct StoreReader<'a> {
 
 impl StoreReader<'_> {
     fn read(mut self) -> Option<SecretStoreConfig> {
-        let kind = match self.store.member("kind") {
-            Some(kind) => self.kind(&kind.value, &kind.origin)?,
-            None if self.name == DEFAULT_STORE => "file",
-            None => {
-                self.fault(&self.origin.clone(), "kind", "is missing; it is `file` or `env`");
-                return None;
-            }
-        };
-        self.refuse_members_beside(if kind == "file" { "path" } else { "prefix" }, kind);
-        if kind == "file" { self.file() } else { self.env() }
+        let kind = self.kind()?;
+        self.refuse_members_beside(kind);
+        (kind.read)(&mut self)
     }
 
-    fn kind(&mut self, value: &Raw, origin: &Origin) -> Option<&'static str> {
-        match raw::text(value) {
-            Ok("file") => return Some("file"),
-            Ok("env") => return Some("env"),
-            Ok(kind @ ("vault" | "aws" | "azure")) => {
-                let reason = format!("is `{kind}`, which a later version brings; in this one it is `file` or `env`");
-                self.fault(origin, "kind", &reason);
+    fn kind(&mut self) -> Option<&'static Kind> {
+        let Some(member) = self.store.member("kind") else {
+            if self.name == DEFAULT_STORE {
+                return Some(&local::FILE);
             }
-            _ => self.fault(origin, "kind", "must be `file` or `env`"),
+            self.fault(&self.origin.clone(), "kind", &format!("is missing; it is {}", kinds()));
+            return None;
+        };
+        let kind = raw::text(&member.value).ok();
+        let known = KINDS.into_iter().find(|known| Some(known.name) == kind);
+        match kind {
+            _ if known.is_some() => {}
+            Some(kind @ ("aws" | "azure")) => {
+                let reason = format!("is `{kind}`, which a later version brings; in this one it is {}", kinds());
+                self.fault(&member.origin, "kind", &reason);
+            }
+            _ => self.fault(&member.origin, "kind", &format!("must be {}", kinds())),
+        }
+        known
+    }
+
+    /// The text of a member; a fault where it is something else, or missing without a `default`.
+    fn text(&mut self, member: &str, expects: &str, default: Option<&str>) -> Option<String> {
+        self.parsed(member, expects, default.map(str::to_owned), |text| Ok(text.to_owned()))
+    }
+
+    /// A member as `parse` reads its text; a fault where it is wrong, or missing without a `default`.
+    fn parsed<T>(
+        &mut self,
+        member: &str,
+        expects: &str,
+        default: Option<T>,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let Some(given) = self.store.member(member) else {
+            if default.is_none() {
+                self.fault(&self.origin.clone(), member, &format!("must be {expects}"));
+            }
+            return default;
+        };
+        match raw::text(&given.value).and_then(parse) {
+            Ok(value) => return Some(value),
+            Err(Wrong::Because(reason)) => self.fault(&given.origin, member, &reason),
+            Err(Wrong::Unexpected) => self.fault(&given.origin, member, &format!("must be {expects}")),
         }
         None
     }
 
-    fn file(mut self) -> Option<SecretStoreConfig> {
-        match self.store.member("path").map(|path| (raw::text(&path.value), &path.origin)) {
-            Some((Ok(path), _)) => Some(SecretStoreConfig::File { path: PathBuf::from(path) }),
-            Some((Err(wrong), origin)) => self.refuse(origin, "path", wrong, "the path of a directory"),
-            None if self.name == DEFAULT_STORE => Some(SecretStoreConfig::File { path: DEFAULT_PATH.into() }),
-            None => self.refuse(&self.origin.clone(), "path", Wrong::Unexpected, "the path of a directory"),
-        }
-    }
-
-    /// An empty prefix would make every variable a secret, and one that covers our own would hand out the password of
-    /// the database.
-    fn env(mut self) -> Option<SecretStoreConfig> {
-        const EXPECTS: &str = "what the names of the variables begin with, such as `SECRET_`";
-        let Some(prefix) = self.store.member("prefix") else {
-            return self.refuse(&self.origin.clone(), "prefix", Wrong::Unexpected, EXPECTS);
-        };
-        match raw::text(&prefix.value) {
-            Ok(text) if covers_a_key(text) => {
-                let reason = format!("covers the variables of the configuration ({PREFIX}…); choose another");
-                self.refuse(&prefix.origin, "prefix", Wrong::Because(reason), EXPECTS)
+    /// The address of a server that hands out secrets: nobody on the way may read them.
+    fn address(&mut self, member: &str, expects: &str, default: Option<Url>) -> Option<Url> {
+        self.parsed(member, expects, default, |text| {
+            let url = Url::parse(text).map_err(|_| Wrong::Unexpected)?;
+            let has_more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+            if has_more || !url.username().is_empty() || url.password().is_some() {
+                return Err(Wrong::Unexpected);
             }
-            Ok(text) => Some(SecretStoreConfig::Env { prefix: text.to_owned() }),
-            Err(wrong) => self.refuse(&prefix.origin, "prefix", wrong, EXPECTS),
-        }
+            match url.scheme() {
+                "https" => Ok(url),
+                "http" if is_loopback(&url) => Ok(url),
+                "http" => {
+                    let reason = "is plain `http`, which is accepted on this machine only (127.0.0.1, localhost)";
+                    Err(Wrong::Because(reason.to_owned()))
+                }
+                _ => Err(Wrong::Unexpected),
+            }
+        })
     }
 
-    fn refuse_members_beside(&mut self, wanted: &str, kind: &str) {
-        for (member, sourced) in self.store.members().filter(|(member, _)| *member != "kind" && *member != wanted) {
+    fn refuse_members_beside(&mut self, kind: &Kind) {
+        for (member, sourced) in self.store.members() {
             // What a command presumes steps back where the deployment chose another kind.
-            if sourced.origin == Origin::Default {
+            if member == "kind" || kind.members.contains(&member) || sourced.origin == Origin::Default {
                 continue;
             }
+            let has = listed(kind.members, "and");
             let reason = if STORE_MEMBERS.contains(&member) {
-                format!("does not belong to a store of the kind `{kind}`, which has `{wanted}`")
+                format!("does not belong to a store of the kind `{}`, which has {has}", kind.name)
             } else {
-                format!("is no key of a secret store; a store of the kind `{kind}` has `{wanted}`")
+                format!("is no key of a secret store; a store of the kind `{}` has {has}", kind.name)
             };
             self.faults.push(&sourced.origin, format!("`secret_stores.{}.{member}` {reason}", self.name));
         }
     }
 
-    fn refuse(&mut self, origin: &Origin, member: &str, wrong: Wrong, expects: &str) -> Option<SecretStoreConfig> {
-        match wrong {
-            Wrong::Because(reason) => self.fault(origin, member, &reason),
-            Wrong::Unexpected => self.fault(origin, member, &format!("must be {expects}")),
+    /// A member that does not go with what another one says.
+    fn refuse(&mut self, member: &str, reason: &str) {
+        if let Some(given) = self.store.member(member) {
+            self.fault(&given.origin, member, reason);
         }
-        None
     }
 
     fn fault(&mut self, origin: &Origin, member: &str, reason: &str) {
@@ -127,7 +165,22 @@ impl StoreReader<'_> {
     }
 }
 
-/// Whether a store with this prefix would take the value of a key for a secret, and hand it out.
-fn covers_a_key(prefix: &str) -> bool {
-    PREFIX.starts_with(prefix) || keys::ALL.iter().any(|key| key.variable().starts_with(prefix))
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn kinds() -> String {
+    listed(&KINDS.map(|kind| kind.name), "or")
+}
+
+/// `a`, `b` or `c`
+fn listed(names: &[&str], last: &str) -> String {
+    let mut quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let end = quoted.pop().unwrap_or_default();
+    if quoted.is_empty() { end } else { format!("{} {last} {end}", quoted.join(", ")) }
 }

@@ -16,7 +16,7 @@ allowed_destinations = ["10.0.0.0/8", "http://erp"]
 mode = "oidc"
 require_if_match = true
 [secret_stores.SecretStore]
-kind = "vault"
+kind = "safe"
 address = "https://vault"
 [secret_stores.other]
 kind = "file"
@@ -37,7 +37,7 @@ bodies_days = 0
   connectors.toml, line 3: `allowed_destinations` contains "http://erp"; every entry must be a CIDR range such as `10.20.0.0/16`, an address, or a host name
   connectors.toml, line 5: `auth.mode` is `oidc`, and OpenID Connect comes with a later version; in this one it is `none` or `api-key`
   connectors.toml, line 6: there is no key `auth.require_if_match`; did you mean `require_if_match`, which stands above the first section?
-  connectors.toml, line 8: `secret_stores.SecretStore.kind` is `vault`, which a later version brings; in this one it is `file` or `env`
+  connectors.toml, line 8: `secret_stores.SecretStore.kind` must be `file`, `env` or `vault`
   connectors.toml, line 10: `secret_stores.other.path` must be the path of a directory
   connectors.toml, line 12: `secret_stores.other.prefix` does not belong to a store of the kind `file`, which has `path`
   connectors.toml, line 14: there is no key `retention.log_days`; did you mean `retention.logs_days`?
@@ -60,7 +60,10 @@ docs/configuration.md describes every key.
 #[case("mode = \"none\"", "line 1: there is no key `mode`; did you mean `auth.mode` in the section `[auth]`?")]
 #[case("[secret_stores]\nhr = \"data\"", "line 2: a secret store is a section: write `[secret_stores.hr]`")]
 #[case("[secret_stores.\"h r\"]\nkind = \"file\"", "line 1: `h r`: a secret store is named with")]
-#[case("[secret_stores.hr]\npath = \"data\"", "line 1: `secret_stores.hr.kind` is missing; it is `file` or `env`")]
+#[case(
+    "[secret_stores.hr]\npath = \"data\"",
+    "line 1: `secret_stores.hr.kind` is missing; it is `file`, `env` or `vault`"
+)]
 #[case("[secret_stores.hr]\nkind = \"env\"", "line 1: `secret_stores.hr.prefix` must be what the names")]
 #[case(
     "[secret_stores.hr]\nkind = \"env\"\nprefix = \"CONN\"",
@@ -84,7 +87,7 @@ fn a_wrong_line_ends_the_start(#[case] file: &str, #[case] expected: &str) {
 #[case("CONNECTORS_LISTN", "127.0.0.1:0", "there is no such key; did you mean CONNECTORS_LISTEN?")]
 #[case("CONNECTORS_COLOUR", "blue", "there is no such key; variables that begin with CONNECTORS_ are keys")]
 #[case("CONNECTORS_LISTEN", "", "`listen` is empty; give it a value, or do not set it")]
-#[case("CONNECTORS_SECRET_STORES_HR_PATH", "x", "the variable names no member (`kind`, `path`, `prefix`)")]
+#[case("CONNECTORS_SECRET_STORES_HR_PATH", "x", "the variable names no member (`kind`, `path`, `prefix`, `address`")]
 #[case("CONNECTORS_SECRET_STORES_SECRETSTORE_KIND", "aws", "`secret_stores.SecretStore.kind` is `aws`")]
 #[case("CONNECTORS_CONFIG", "missing.toml", "cannot read the file missing.toml: No such file or directory")]
 fn a_wrong_variable_ends_the_start(#[case] name: &str, #[case] value: &str, #[case] expected: &str) {
