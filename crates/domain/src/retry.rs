@@ -124,6 +124,12 @@ pub enum Verdict {
     Stop(ErrorCode),
 }
 
+/// Whether a failed attempt was throttled: the upstream is there, and asks for less (RT-6).
+#[must_use]
+pub fn is_throttled(http_status: Option<u16>, failure: &Failure) -> bool {
+    http_status == Some(429) || (http_status == Some(503) && failure.retry_after.is_some())
+}
+
 impl RetryPolicy {
     /// The longest wait before retry `retry` (1 is the first): `min(delay·2^(retry−1), max_delay)`, or
     /// `min(delay, max_delay)` when not exponential. [AWS Builders' Library, Timeouts, retries and backoff with jitter]
@@ -172,8 +178,7 @@ impl RetryPolicy {
     fn wait_after(&self, attempt: &FailedAttempt<'_>, retry: u32, chance: f64) -> (Duration, WaitReason) {
         let backoff = self.wait(retry, chance);
         let asked = attempt.failure.retry_after;
-        let throttled = attempt.http_status == Some(429) || (attempt.http_status == Some(503) && asked.is_some());
-        let floor = if throttled { THROTTLE_FLOOR } else { Duration::ZERO };
+        let floor = if is_throttled(attempt.http_status, attempt.failure) { THROTTLE_FLOOR } else { Duration::ZERO };
         match asked {
             Some(asked) if asked >= backoff && asked >= floor => (asked, WaitReason::RetryAfter),
             _ if floor > backoff => (floor, WaitReason::Throttled),

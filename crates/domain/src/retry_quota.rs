@@ -1,6 +1,9 @@
 //! The budget for repetitions of one connector (RT-8): successes pay for retries, so that an upstream that is down is not
 //! hit by a multiple of the calls. Pure.
 
+use crate::failure::Failure;
+use crate::retry::is_throttled;
+
 /// What a full quota holds; it never holds more.
 pub const CAPACITY: u32 = 500;
 
@@ -17,6 +20,12 @@ pub enum RetryCost {
 }
 
 impl RetryCost {
+    /// The cost of a retry after an attempt that failed so.
+    #[must_use]
+    pub fn after(http_status: Option<u16>, failure: &Failure) -> Self {
+        if is_throttled(http_status, failure) { Self::Throttled } else { Self::Transient }
+    }
+
     const fn units(self) -> u32 {
         match self {
             Self::Transient => 14,
@@ -76,6 +85,8 @@ impl RetryQuota {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -91,6 +102,16 @@ mod tests {
         }
         assert_eq!(quota.spend(cost), Err(Exhausted));
         assert_eq!(quota.left(), left, "what is refused takes nothing");
+    }
+
+    #[rstest]
+    #[case(503, None, RetryCost::Transient)]
+    #[case(503, Some(0), RetryCost::Throttled)]
+    #[case(429, None, RetryCost::Throttled)]
+    #[case(401, None, RetryCost::Transient)]
+    fn rt_8_throttling_makes_a_retry_cheaper(#[case] status: u16, #[case] asked: Option<u64>, #[case] cost: RetryCost) {
+        let failure = Failure::status(status, asked.map(Duration::from_secs));
+        assert_eq!(RetryCost::after(Some(status), &failure), cost);
     }
 
     #[test]
