@@ -3,6 +3,7 @@
 
 mod names;
 mod pairs;
+mod recent;
 mod search;
 mod spellings;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub use self::names::is_secret_name;
+pub use self::recent::Redactors;
 use self::search::Search;
 
 /// Shorter values, in characters, are only replaced where they are words of their own: replacing every `abc` would
