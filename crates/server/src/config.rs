@@ -13,6 +13,7 @@ mod settings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use application::execution::CallLimits;
 use domain::destination::AllowedDestination;
 use infrastructure::storage::DatabaseUrl;
 use tracing_subscriber::EnvFilter;
@@ -67,6 +68,7 @@ pub(crate) struct Config {
     /// Per principal; 0 is no limit.
     pub inbound_limit_per_minute: u32,
     pub extra_ca_file: Option<PathBuf>,
+    pub call_limits: CallLimits,
     pub auth_mode: AuthMode,
     /// By name.
     pub secret_stores: Vec<(String, SecretStoreConfig)>,
@@ -121,6 +123,7 @@ impl Config {
         let require_if_match = settings.read(&keys::REQUIRE_IF_MATCH, raw::boolean);
         let inbound_limit = settings.read(&keys::INBOUND_LIMIT, inbound_limit);
         let extra_ca_file = settings.read(&keys::EXTRA_CA_FILE, |raw| raw::text(raw).map(PathBuf::from));
+        let call_limits = call_limits(settings);
         let log_format = settings.read(&keys::LOG_FORMAT, log_format);
         let log_level = settings.read(&keys::LOG_LEVEL, log_level);
         let later_keys = settings.judge_later_keys();
@@ -135,6 +138,7 @@ impl Config {
             require_if_match: require_if_match?.value,
             inbound_limit_per_minute: inbound_limit?.value,
             extra_ca_file: extra_ca_file.map(|file| file.value),
+            call_limits: call_limits?,
             auth_mode: auth_mode?.value,
             secret_stores,
             log_format: log_format.map(|format| format.value),
@@ -143,6 +147,18 @@ impl Config {
             later_keys,
         })
     }
+}
+
+fn call_limits(settings: &mut Settings) -> Option<CallLimits> {
+    let count = |raw: &Raw, range| usize::try_from(raw::number(raw, range)?).map_err(|_| Wrong::Unexpected);
+    let overall = settings.read(&keys::MAX_CALLS, |raw| count(raw, 1..=100_000));
+    let per_connector = settings.read(&keys::MAX_CALLS_PER_CONNECTOR, |raw| count(raw, 1..=1_000));
+    let circuit_breaker = settings.read(&keys::CIRCUIT_BREAKER, raw::boolean);
+    Some(CallLimits {
+        max_concurrent_calls: overall?.value,
+        max_concurrent_calls_per_connector: per_connector?.value,
+        circuit_breaker: circuit_breaker?.value,
+    })
 }
 
 fn read_file(flags: &Flags, environment: &Environment, settings: &mut Settings) {

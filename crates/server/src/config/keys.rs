@@ -89,6 +89,11 @@ pub(crate) static EXTRA_CA_FILE: Key =
 pub(crate) static LOG_FORMAT: Key = Key::served("log_format", "`pretty` or `json`", None);
 pub(crate) static LOG_LEVEL: Key =
     Key::served("log_level", "a level such as `info`, or directives such as `info,api=debug`", Some("info"));
+pub(crate) static MAX_CALLS: Key =
+    Key::served("execution.max_concurrent_calls", "a number of calls from 1 to 100000", Some("500"));
+pub(crate) static MAX_CALLS_PER_CONNECTOR: Key =
+    Key::served("execution.max_concurrent_calls_per_connector", "a number of calls from 1 to 1000", Some("25"));
+pub(crate) static CIRCUIT_BREAKER: Key = Key::served("execution.circuit_breaker", TRUE_OR_FALSE, Some("true"));
 pub(crate) static AUTH_MODE: Key = Key::served("auth.mode", "`none` or `api-key`", Some("none"));
 
 /// What later versions bring. One file serves several versions, so these are accepted and checked; whoever sets one
@@ -103,16 +108,6 @@ static FAILED_LOGINS: Key =
     Key::later("failed_logins_per_minute", "a number of attempts from 0 (off) to 1000000", Some("20"), |raw| {
         raw::number(raw, 0..=1_000_000).map(drop)
     });
-static MAX_CALLS: Key =
-    Key::later("execution.max_concurrent_calls", "a number of calls from 1 to 100000", Some("500"), |raw| {
-        raw::number(raw, 1..=100_000).map(drop)
-    });
-static MAX_CALLS_PER_CONNECTOR: Key =
-    Key::later("execution.max_concurrent_calls_per_connector", "a number of calls from 1 to 1000", Some("25"), |raw| {
-        raw::number(raw, 1..=1_000).map(drop)
-    });
-static CIRCUIT_BREAKER: Key =
-    Key::later("execution.circuit_breaker", TRUE_OR_FALSE, Some("true"), |raw| raw::boolean(raw).map(drop));
 static LOGS_DAYS: Key = Key::later("retention.logs_days", "a number of days from 1 to 36500", Some("90"), |raw| {
     raw::number(raw, 1..=36_500).map(drop)
 });

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod availability;
+mod call_limits;
 mod connectors;
 mod correlation;
 mod execution;

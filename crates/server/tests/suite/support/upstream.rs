@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ pub(crate) enum Reply {
     Drop,
     /// Silence.
     Hang,
+    /// The same, after this time.
+    Later(Duration, Box<Reply>),
 }
 
 impl Reply {
@@ -28,6 +31,11 @@ impl Reply {
         }
         answer.extend(["\r\n", body]);
         Self::Bytes(answer.into_bytes())
+    }
+
+    /// The same, after this time.
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self::Later(delay, Box::new(self))
     }
 
     pub(crate) fn json(body: &Value) -> Self {
@@ -67,6 +75,14 @@ type Answering = dyn Fn(&Hit, usize) -> Reply + Send + Sync;
 pub(crate) struct Upstream {
     address: SocketAddr,
     hits: watch::Receiver<Vec<Hit>>,
+    busy: Arc<Busy>,
+}
+
+/// Requests that have come and are not answered.
+#[derive(Default)]
+struct Busy {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Upstream {
@@ -76,12 +92,14 @@ impl Upstream {
         let address = listener.local_addr().expect("an address");
         let (sender, hits) = watch::channel(Vec::new());
         let (sender, answering) = (Arc::new(sender), Arc::new(answering));
+        let busy = Arc::new(Busy::default());
+        let counting = Arc::clone(&busy);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&sender), answering.clone()));
+                tokio::spawn(serve(stream, Arc::clone(&sender), answering.clone(), Arc::clone(&counting)));
             }
         });
-        Self { address, hits }
+        Self { address, hits, busy }
     }
 
     /// Answers everything with an empty list.
@@ -110,6 +128,11 @@ impl Upstream {
 
     pub(crate) fn hits(&self) -> Vec<Hit> {
         self.hits.borrow().clone()
+    }
+
+    /// How many requests it had to answer at the same time, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.busy.most.load(Ordering::SeqCst)
     }
 
     /// Waits for the first request.
@@ -141,20 +164,27 @@ pub(crate) fn connector(base_url: &str, members: &Value) -> Value {
     connector
 }
 
-async fn serve(mut stream: TcpStream, hits: Arc<watch::Sender<Vec<Hit>>>, answering: Arc<Answering>) {
+async fn serve(mut stream: TcpStream, hits: Arc<watch::Sender<Vec<Hit>>>, answering: Arc<Answering>, busy: Arc<Busy>) {
     let Some(hit) = read_request(&mut stream).await else { return };
     let mut reply = Reply::Drop;
     hits.send_modify(|hits| {
         reply = answering(&hit, hits.len());
         hits.push(hit);
     });
+    busy.most.fetch_max(busy.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    while let Reply::Later(delay, then) = reply {
+        tokio::time::sleep(delay).await;
+        reply = *then;
+    }
+    // Before the answer is out: who has read it may have sent the next one already.
+    busy.now.fetch_sub(1, Ordering::SeqCst);
     match reply {
         Reply::Bytes(bytes) => {
             // The service may have had enough by now, which is its right.
             stream.write_all(&bytes).await.ok();
             stream.shutdown().await.ok();
         }
-        Reply::Drop => {}
+        Reply::Drop | Reply::Later(..) => {}
         Reply::Hang => std::future::pending().await,
     }
 }
