@@ -25,12 +25,6 @@ impl Breakers {
         Self { breakers: switched_on.then(PerConnector::default) }
     }
 
-    /// What the connector's breaker lets go; closed where there is none.
-    pub(super) fn state(&self, connector: ConnectorId) -> CircuitState {
-        let Some(breakers) = &self.breakers else { return CircuitState::Closed };
-        breakers.with(connector, |breaker| breaker.state(Instant::now().into_std()))
-    }
-
     /// Whether it is worth while to wait for anything else before an attempt.
     ///
     /// # Errors

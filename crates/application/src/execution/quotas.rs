@@ -19,11 +19,6 @@ pub(super) struct Retries<'a> {
 }
 
 impl Quotas {
-    /// What is left for the connector's retries.
-    pub(super) fn left(&self, connector: ConnectorId) -> u32 {
-        self.0.with(connector, |quota| quota.left())
-    }
-
     pub(super) const fn retries(&self, connector: ConnectorId) -> Retries<'_> {
         Retries { quotas: self, connector, planned: None, made: None }
     }
