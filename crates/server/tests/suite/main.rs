@@ -7,6 +7,7 @@ mod contract;
 mod datasette;
 mod demo;
 mod durability;
+mod faults;
 mod logging;
 mod serving;
 mod support;

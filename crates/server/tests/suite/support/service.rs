@@ -52,6 +52,11 @@ impl Service {
         self.running.address
     }
 
+    /// Its process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.running.process()
+    }
+
     /// SIGKILL, and a new process on the same store.
     pub(crate) fn kill_and_start_again(&mut self) {
         self.running.signal("KILL");

@@ -1,0 +1,57 @@
+//! How often each fault is injected.
+
+use std::fmt::Arguments;
+use std::io::Write;
+
+/// Set to `whole`, every fault is injected as often as the requirements say.
+const VARIABLE: &str = "FAULTS";
+
+/// A row of the fault table.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    number: u8,
+    small: usize,
+    whole: usize,
+}
+
+/// An upstream that hangs or drips: rounds of every case, a round's cases at once.
+pub(super) const HANGING: Row = Row { number: 8, small: 1, whole: 10 };
+
+/// An answer that is cut or contradicts itself: rounds of every case. Not above 25, where the retry quota of the
+/// connectors that repeat would end.
+pub(super) const BROKEN: Row = Row { number: 9, small: 1, whole: 25 };
+
+/// An answer of enormous size: rounds of every case.
+pub(super) const ENORMOUS: Row = Row { number: 10, small: 1, whole: 10 };
+
+/// Redirects to denied addresses: rounds of every case.
+pub(super) const REDIRECTED: Row = Row { number: 13, small: 1, whole: 20 };
+
+/// Names that are bound anew: look-ups that are answered with a denied address.
+pub(super) const REBOUND: Row = Row { number: 13, small: 40, whole: 1_000 };
+
+/// Bad certificates: rounds of every case.
+pub(super) const CERTIFICATES: Row = Row { number: 14, small: 1, whole: 10 };
+
+impl Row {
+    /// How often in this run.
+    #[expect(clippy::disallowed_methods, reason = "the tests' environment is no configuration of the service")]
+    pub(super) fn count(self) -> usize {
+        match std::env::var(VARIABLE).as_deref() {
+            Ok("whole") => self.whole,
+            Ok(other) => panic!("{VARIABLE} is {other:?}; it can be `whole`, or not be set"),
+            Err(_) => self.small,
+        }
+    }
+
+    /// Says how often it was, for the table in `docs/reliability.md`.
+    pub(super) fn reached(self, what: Arguments<'_>) {
+        say(&format!("fault {}: {what}", self.number));
+    }
+}
+
+/// Prints a line. Past the test harness, which would keep it to itself, and in one piece, since tests run beside each
+/// other.
+pub(super) fn say(line: &str) {
+    std::io::stdout().write_all(format!("{line}\n").as_bytes()).expect("standard output");
+}
