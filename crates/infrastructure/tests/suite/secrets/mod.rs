@@ -1,8 +1,10 @@
 //! The secret stores, against real files and a made-up environment.
 
+mod cache;
 mod env;
 mod file;
 mod stores;
+mod vault;
 
 use application::ports::{SecretError, SecretStore};
 use domain::secret_ref::SecretRef;
