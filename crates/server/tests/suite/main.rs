@@ -11,3 +11,4 @@ mod faults;
 mod logging;
 mod serving;
 mod support;
+mod vault;
