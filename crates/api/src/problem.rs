@@ -67,7 +67,6 @@ const fn specific(code: FaultCode) -> Option<ProblemCode> {
         FaultCode::SecretNotFound => Some(ProblemCode::SecretNotFound),
         FaultCode::SecretStoreUnknown => Some(ProblemCode::SecretStoreUnknown),
         FaultCode::DestinationBlocked => Some(ProblemCode::DestinationBlocked),
-        FaultCode::NotSupported => Some(ProblemCode::NotSupported),
         FaultCode::UnknownMember => Some(ProblemCode::UnknownMember),
         FaultCode::Required
         | FaultCode::Type

@@ -211,7 +211,10 @@ impl ConnectorService {
     async fn check_surroundings(&self, draft: &mut ConnectorDraft) -> Result<(), Error> {
         let url = draft.endpoint_base_url.as_deref().and_then(|given| BaseUrl::parse(given).ok());
         if let Some(url) = url {
-            self.check_destination(&url, &mut draft.faults);
+            self.check_destination("/endpointBaseUrl", &url, &mut draft.faults);
+        }
+        if let Some(url) = draft.token_url().and_then(|given| BaseUrl::parse(given).ok()) {
+            self.check_destination("/authenticationSettings/tokenUrl", &url, &mut draft.faults);
         }
         let reference = draft.authentication_secret_ref.as_deref().and_then(|given| SecretRef::parse(given).ok());
         match reference {
@@ -220,17 +223,14 @@ impl ConnectorService {
         }
     }
 
-    fn check_destination(&self, url: &BaseUrl, faults: &mut Faults) {
+    fn check_destination(&self, pointer: &str, url: &BaseUrl, faults: &mut Faults) {
         if url.url().scheme() == "http" && !self.destinations.allows_http() {
-            faults.push(
-                "/endpointBaseUrl",
-                FaultCode::InvalidValue,
-                "must be `https`; this deployment does not allow plain `http`",
-            );
+            let detail = "must be `https`; this deployment does not allow plain `http`";
+            faults.push(pointer, FaultCode::InvalidValue, detail);
         } else if self.destinations.judge_url(url.url()).is_err() {
             let detail =
                 "this deployment does not call that address; its operator can open it with `allowed_destinations`";
-            faults.push("/endpointBaseUrl", FaultCode::DestinationBlocked, detail);
+            faults.push(pointer, FaultCode::DestinationBlocked, detail);
         }
     }
 

@@ -35,13 +35,11 @@ pub enum FaultCode {
     ForbiddenHeader,
     /// `operationType` is not among the connector's capabilities.
     CapabilityNotSupported,
-    /// A value that the contract knows and this version does not serve yet.
-    NotSupported,
 }
 
 impl FaultCode {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Required,
         Self::Type,
         Self::UnknownMember,
@@ -56,7 +54,6 @@ impl FaultCode {
         Self::EndpointOutsideBaseUrl,
         Self::ForbiddenHeader,
         Self::CapabilityNotSupported,
-        Self::NotSupported,
     ];
 
     /// The code as the contract spells it.
@@ -77,7 +74,6 @@ impl FaultCode {
             Self::EndpointOutsideBaseUrl => "endpoint-outside-base-url",
             Self::ForbiddenHeader => "forbidden-header",
             Self::CapabilityNotSupported => "capability-not-supported",
-            Self::NotSupported => "not-supported",
         }
     }
 }

@@ -160,13 +160,15 @@ pub(crate) struct ConnectorRequest {
     /// Absolute `https` URL without user information, query or fragment.
     #[schema(format = "uri", max_length = 2_048, example = "https://api.hr-system.example.com/v1")]
     endpoint_base_url: String,
-    /// `None`, `ApiKey`, `Basic` or `Bearer`; `OAuth2` is not served by this version.
+    /// `None`, `ApiKey`, `Basic`, `Bearer` or `OAuth2` (client credentials).
     #[schema(example = "ApiKey")]
     authentication_type: String,
     /// Required unless `authenticationType` is `None`. A reference, never a secret.
     #[schema(example = "SecretStore:HR-ApiKey")]
     authentication_secret_ref: Option<String>,
-    /// `ApiKey`: `{"headerName":"X-API-Key"}` (default) or `{"queryParameter":"key"}`.
+    /// `ApiKey`: `{"headerName":"X-API-Key"}` (default) or `{"queryParameter":"key"}`. `OAuth2`: `tokenUrl` (under the
+    /// rules of `endpointBaseUrl`), `clientId` unless the secret has it, `scopes`, `audience`, `clientAuthentication`
+    /// (`Basic`, the default, or `Post`).
     #[schema(value_type = Option<Object>, example = json!({ "headerName": "X-API-Key" }))]
     authentication_settings: Option<Value>,
     /// A non-empty set of `pull`, `push`, `webhook`.

@@ -86,8 +86,6 @@ problems! {
         "`authenticationSecretRef` names a store that this deployment does not configure.";
     DestinationBlocked = "destination-blocked", 422, "The destination is not allowed",
         "The address is special-purpose or private. The operator of the service can open it with `allowed_destinations`.";
-    NotSupported = "not-supported", 422, "The value is not served by this version",
-        "The contract knows the value and this version of the service does not serve it yet.";
     PreconditionRequired = "precondition-required", 428, "If-Match is required",
         "This deployment wants every change to name the version that it changes. Send `If-Match` with the connector's `ETag`.";
     TooManyRequests = "too-many-requests", 429, "Too many requests",

@@ -2,8 +2,13 @@
 
 mod answer;
 mod attempt;
+mod breaker;
 mod credential;
 mod payload;
+mod quota;
 mod recording;
+mod renewal;
 mod shutdown;
 mod skip;
+mod token;
+mod turn;

@@ -6,6 +6,7 @@ mod ids;
 mod journal;
 mod secrets;
 mod storage;
+mod tokens;
 
 pub(crate) use clock::SteppableClock;
 pub(crate) use executor::{ScriptedExecutor, SentPlan, Step};
@@ -13,3 +14,4 @@ pub(crate) use ids::CountingIds;
 pub(crate) use journal::Journal;
 pub(crate) use secrets::ScriptedSecrets;
 pub(crate) use storage::{MemoryStorage, Operation};
+pub(crate) use tokens::{AskedToken, ScriptedTokens};

@@ -1,7 +1,10 @@
 //! How a connector proves itself to its upstream. Only references to secrets are here.
 
+mod client_credentials;
+
 use serde_json::{Map, Value, json};
 
+pub use self::client_credentials::{ClientAuthentication, ClientCredentials, MAX_SCOPES};
 use crate::fault::{FaultCode, Faults, Refusal, pointer_to};
 use crate::secret_ref::SecretRef;
 
@@ -39,6 +42,14 @@ pub enum Authentication {
         /// Where the token is kept.
         secret: SecretRef,
     },
+    /// The secret buys tokens (RFC 6749 §4.4). It is `{"clientId":…,"clientSecret":…}`, or the bare client secret where
+    /// the settings say who asks.
+    OAuth2 {
+        /// Where the client's secret is kept.
+        secret: SecretRef,
+        /// What is asked for, and where.
+        grant: ClientCredentials,
+    },
 }
 
 /// The members that describe authentication, as they were read.
@@ -63,6 +74,7 @@ impl Authentication {
             Self::ApiKey { .. } => "ApiKey",
             Self::Basic { .. } => "Basic",
             Self::Bearer { .. } => "Bearer",
+            Self::OAuth2 { .. } => "OAuth2",
         }
     }
 
@@ -71,7 +83,10 @@ impl Authentication {
     pub const fn secret(&self) -> Option<&SecretRef> {
         match self {
             Self::None => None,
-            Self::ApiKey { secret, .. } | Self::Basic { secret } | Self::Bearer { secret } => Some(secret),
+            Self::ApiKey { secret, .. }
+            | Self::Basic { secret }
+            | Self::Bearer { secret }
+            | Self::OAuth2 { secret, .. } => Some(secret),
         }
     }
 
@@ -81,6 +96,7 @@ impl Authentication {
         match self {
             Self::ApiKey { placement: ApiKeyPlacement::Header(name), .. } => json!({ "headerName": name }),
             Self::ApiKey { placement: ApiKeyPlacement::Query(name), .. } => json!({ "queryParameter": name }),
+            Self::OAuth2 { grant, .. } => grant.settings(),
             Self::None | Self::Basic { .. } | Self::Bearer { .. } => json!({}),
         }
     }
@@ -117,12 +133,8 @@ impl Authentication {
                 sound.then_some(Self::Bearer { secret })
             }
             "OAuth2" => {
-                faults.push(
-                    KIND,
-                    FaultCode::NotSupported,
-                    "`OAuth2` is not served by this version; use `ApiKey`, `Basic`, `Bearer` or `None`",
-                );
-                None
+                let grant = ClientCredentials::parse(settings?, faults);
+                Some(Self::OAuth2 { secret: faults.require(SECRET, secret)?, grant: grant? })
             }
             _ => {
                 faults.push(KIND, FaultCode::InvalidValue, "must be `None`, `ApiKey`, `Basic`, `Bearer` or `OAuth2`");

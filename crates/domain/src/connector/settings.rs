@@ -75,6 +75,14 @@ pub struct ConnectorDraft {
 }
 
 impl ConnectorDraft {
+    /// Where tokens are to be had, as it was read; only `OAuth2` has such a place.
+    #[must_use]
+    pub fn token_url(&self) -> Option<&str> {
+        let settings = self.authentication_settings.as_ref()?;
+        let url = settings.get("tokenUrl")?.as_str()?;
+        (self.authentication_type.as_deref() == Some("OAuth2")).then_some(url)
+    }
+
     /// Notes the fault of a replacement that would change the type of `connector`.
     pub fn keep_type_of(&mut self, connector: &Connector) {
         let given = self.connector_type.as_deref().and_then(|given| text::line(given, MAX_TYPE).ok());

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::handover::{Handover, WatchedBody};
 
-const AGENT: &str = concat!("esg-connectors/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("esg-connectors/", env!("CARGO_PKG_VERSION"));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A request that is sent once per attempt, equal but for its parent id.

@@ -1,5 +1,6 @@
 //! The adapters against what they really talk to.
 
 mod http;
+mod oauth2;
 mod secrets;
 mod storage;

@@ -1,6 +1,8 @@
 //! The built program, from outside: started in an empty directory with an empty environment, on ports of the system's
 //! choice.
 
+#[cfg(all(feature = "aws", feature = "azure"))]
+mod cloud_secrets;
 mod commands;
 mod configuration;
 mod contract;
@@ -9,6 +11,7 @@ mod demo;
 mod durability;
 mod faults;
 mod logging;
+mod oauth2;
 mod serving;
 mod support;
 mod vault;

@@ -1,5 +1,6 @@
 //! Starting the program and talking to it.
 
+pub(crate) mod canary;
 pub(crate) mod exchange;
 pub(crate) mod openapi;
 mod program;

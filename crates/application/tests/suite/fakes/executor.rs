@@ -86,6 +86,8 @@ pub(crate) struct SentPlan {
     pub(crate) body: Option<String>,
     pub(crate) header: Option<(String, String)>,
     pub(crate) query: Option<(String, String)>,
+    /// The header that replaced the first one after a 401.
+    pub(crate) renewed: Option<(String, String)>,
     pub(crate) idempotency_key: Option<(String, String)>,
     pub(crate) correlation_id: CorrelationId,
     pub(crate) trace: TraceContext,
@@ -95,24 +97,31 @@ pub(crate) struct SentPlan {
 
 impl SentPlan {
     fn of(plan: &CallPlan) -> Self {
-        let (header, query) = match &plan.credential {
-            Credential::None => (None, None),
-            Credential::Header(name, value) => (Some((name.clone(), value.expose_secret().to_owned())), None),
-            Credential::Query(name, value) => (None, Some((name.clone(), value.expose_secret().to_owned()))),
+        let query = match &plan.credential {
+            Credential::Query(name, value) => Some((name.clone(), value.expose_secret().to_owned())),
+            Credential::None | Credential::Header(..) => None,
         };
         Self {
             method: plan.method,
             url: plan.url.to_string(),
             headers: plan.headers.clone(),
             body: plan.body.clone().map(|body| String::from_utf8(body).expect("JSON")),
-            header,
+            header: header_of(&plan.credential),
             query,
+            renewed: None,
             idempotency_key: plan.idempotency_key.clone(),
             correlation_id: plan.correlation_id.clone(),
             trace: plan.trace.clone(),
             attempt_timeout: plan.attempt_timeout,
             time_left: plan.deadline - Instant::now(),
         }
+    }
+}
+
+fn header_of(credential: &Credential) -> Option<(String, String)> {
+    match credential {
+        Credential::Header(name, value) => Some((name.clone(), value.expose_secret().to_owned())),
+        Credential::None | Credential::Query(..) => None,
     }
 }
 
@@ -140,6 +149,7 @@ impl ScriptedExecutor {
 
     async fn attempts(&self, plan: &CallPlan, gate: &dyn AttemptGate, report: &mut CallReport) -> Result<(), Failure> {
         let mut waited = (Duration::ZERO, None);
+        let mut may_renew = true;
         loop {
             let number = report.attempts + 1;
             let passed = gate.before(number).await?;
@@ -170,6 +180,16 @@ impl ScriptedExecutor {
                 gate.after(attempt, None, false).await.ok();
                 return Ok(());
             };
+            if may_renew && status == Some(401) && plan.may_repeat(number) {
+                may_renew = false;
+                if let Some(credential) = gate.renewed_credential().await {
+                    gate.after(attempt, Some(&failure), true).await?;
+                    self.plans.lock().expect("not poisoned").last_mut().expect("a plan").renewed =
+                        header_of(&credential);
+                    waited = (Duration::ZERO, Some(WaitReason::CredentialRenewed));
+                    continue;
+                }
+            }
             match verdict(plan, &failure, status, number) {
                 Verdict::RetryAfter(pause, reason) => {
                     gate.after(attempt, Some(&failure), true).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use application::ports::{SecretError, SecretStore};
 use async_trait::async_trait;
 use domain::secret_ref::SecretRef;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Journal;
 
@@ -19,6 +19,8 @@ pub(crate) struct ScriptedSecrets {
 #[derive(Default)]
 struct State {
     values: HashMap<String, String>,
+    /// What a look-up past the cache finds.
+    newer: HashMap<String, String>,
     down: bool,
     delay: Duration,
 }
@@ -30,6 +32,11 @@ impl ScriptedSecrets {
 
     pub(crate) fn put(&self, name: &str, value: &str) {
         self.state.lock().expect("not poisoned").values.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The secret has a new value, and the cache before the store still holds the old one.
+    pub(crate) fn rotate_unseen(&self, name: &str, value: &str) {
+        self.state.lock().expect("not poisoned").newer.insert(name.to_owned(), value.to_owned());
     }
 
     pub(crate) fn remove(&self, name: &str) {
@@ -65,6 +72,17 @@ impl SecretStore for ScriptedSecrets {
         self.journal.note("resolve");
         let delay = self.state.lock().expect("not poisoned").delay;
         tokio::time::sleep(delay).await;
+        self.look_up(reference)
+    }
+
+    async fn renew(&self, reference: &SecretRef, stale: &SecretString) -> Result<SecretString, SecretError> {
+        self.journal.note("renew");
+        let mut state = self.state.lock().expect("not poisoned");
+        let is_stale = state.values.get(reference.name()).is_some_and(|held| held == stale.expose_secret());
+        if is_stale && let Some(newer) = state.newer.remove(reference.name()) {
+            state.values.insert(reference.name().to_owned(), newer);
+        }
+        drop(state);
         self.look_up(reference)
     }
 }

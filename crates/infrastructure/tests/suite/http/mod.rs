@@ -2,7 +2,7 @@
 
 mod attempts;
 mod bodies;
-mod certificates;
+pub(crate) mod certificates;
 mod destinations;
 mod failures;
 mod gate;
@@ -11,6 +11,6 @@ mod names;
 mod pool;
 mod requests;
 mod retries;
-mod support;
+pub(crate) mod support;
 mod tls;
-mod upstream;
+pub(crate) mod upstream;

@@ -1,49 +1,14 @@
 //! A secret that the upstream sends back in every place and every spelling is found nowhere (SE-S-5).
 
-use std::fmt::Write as _;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rstest::rstest;
 use serde_json::{Value, json};
 use test_support::Engine::{self, Postgres, Sqlite};
-use test_support::TestDatabase;
 
+use crate::support::canary::{assert_clean, dump, percent_encoded, spellings};
 use crate::support::service::Service;
 use crate::support::upstream::{Hit, Reply, Upstream};
 
 const CANARY: &str = "c4nary/S3cret+of=HR~42";
-
-fn hex(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut hex, byte| {
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        let _infallible = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => write!(encoded, "{}", char::from(byte)),
-            other => write!(encoded, "%{other:02X}"),
-        };
-        encoded
-    })
-}
-
-/// The secret as an upstream may spell it.
-fn spellings(secret: &str) -> Vec<String> {
-    let encoded = percent_encoded(secret);
-    vec![
-        secret.to_owned(),
-        encoded.clone(),
-        encoded.to_lowercase(),
-        STANDARD.encode(secret),
-        URL_SAFE_NO_PAD.encode(secret),
-        hex(secret),
-        hex(secret).to_uppercase(),
-    ]
-}
 
 /// An answer that is full of the secret, and of the credential as it arrived.
 fn echo(hit: &Hit, secret: &str) -> Reply {
@@ -72,39 +37,6 @@ fn echo(hit: &Hit, secret: &str) -> Reply {
     headers.push(("Content-Type", "application/json"));
     let body = json!({ "echo": spellings, "line": hit.request_line(), "credential": credential, secret: secret });
     Reply::with(&format!("{status} No {secret}"), &headers, &body.to_string())
-}
-
-/// Everything that the database holds.
-async fn dump(engine: Engine, database: &TestDatabase) -> String {
-    match engine {
-        Sqlite => {
-            let path = database.url().strip_prefix("sqlite://").expect("a file");
-            let files = [path.to_owned(), format!("{path}-wal"), format!("{path}-journal")];
-            files.iter().filter_map(|file| std::fs::read(file).ok()).map(|bytes| latin1(&bytes)).collect()
-        }
-        Postgres => {
-            let tables = database.rows("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await;
-            let mut dump = String::new();
-            for table in tables {
-                let rows = database.rows(&format!("SELECT t::text FROM {} AS t", table[0])).await;
-                dump.extend(rows.into_iter().flatten());
-            }
-            dump
-        }
-    }
-}
-
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
-}
-
-/// Asserts that `text` has no spelling of a secret, base64 within other base64 included.
-fn assert_clean(place: &str, text: &str, secrets: &[&str]) {
-    for secret in secrets {
-        for spelling in spellings(secret) {
-            assert!(!text.contains(&spelling), "{place} has {spelling}");
-        }
-    }
 }
 
 #[rstest]

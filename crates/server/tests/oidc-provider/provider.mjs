@@ -1,0 +1,78 @@
+// An authorization server and an upstream on one free port of loopback, until standard input ends. Says where in one line
+// of JSON.
+//
+//   POST   /token     the provider's own
+//   GET    /api/…     answers to a token that the provider issued and did not revoke, and repeats it; else 401
+//   GET    /issued    the tokens that were issued, and how often one was refused
+//   DELETE /issued    revokes them
+import { once } from "node:events";
+import http from "node:http";
+import Provider from "oidc-provider";
+
+const secret = process.env.CLIENT_SECRET;
+const client = (id, method) => ({
+  client_id: id,
+  client_secret: secret,
+  token_endpoint_auth_method: method,
+  grant_types: ["client_credentials"],
+  redirect_uris: [],
+  response_types: [],
+  scope: "hr.read hr.write",
+});
+
+const server = http.createServer();
+server.listen(0, "127.0.0.1");
+await once(server, "listening");
+const origin = `http://127.0.0.1:${server.address().port}`;
+
+const provider = new Provider(origin, {
+  clients: [client("hr-basic", "client_secret_basic"), client("hr-post", "client_secret_post")],
+  scopes: ["hr.read", "hr.write"],
+  features: {
+    clientCredentials: { enabled: true },
+    devInteractions: { enabled: false },
+  },
+  ttl: { ClientCredentials: 600 },
+});
+
+const tokens = [];
+let refused = 0;
+provider.on("grant.success", (context) => tokens.push(context.body.access_token));
+provider.on("grant.error", () => (refused += 1));
+const own = provider.callback();
+
+const answer = (response, status, body, headers = {}) => {
+  response.writeHead(status, { "content-type": "application/json", ...headers });
+  response.end(JSON.stringify(body));
+};
+
+const upstream = async (request, response) => {
+  const value = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
+  const token = value && (await provider.ClientCredentials.find(value));
+  if (!token || token.isExpired) {
+    return answer(response, 401, { error: "invalid_token", sent: value ?? null }, { "www-authenticate": "Bearer" });
+  }
+  return answer(response, 200, { client: token.clientId, scope: token.scope ?? null, path: request.url, sent: value });
+};
+
+const revoke = async () => {
+  for (const value of tokens) {
+    await (await provider.ClientCredentials.find(value))?.destroy();
+  }
+};
+
+server.on("request", (request, response) => {
+  if (request.url.startsWith("/api/")) {
+    upstream(request, response).catch(() => response.destroy());
+  } else if (request.url === "/issued" && request.method === "DELETE") {
+    revoke().then(() => answer(response, 200, {}), () => response.destroy());
+  } else if (request.url === "/issued") {
+    answer(response, 200, { tokens, refused });
+  } else {
+    own(request, response);
+  }
+});
+
+console.log(JSON.stringify({ origin }));
+process.stdin.resume();
+process.stdin.on("end", () => process.exit(0));
