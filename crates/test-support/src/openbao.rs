@@ -60,22 +60,34 @@ impl OpenBao {
 
     /// Puts a new version of a secret.
     pub fn put_secret(&self, name: &str, members: &Value) {
-        self.request("POST", &format!("secret/data/{name}"), &json!({ "data": members }));
+        self.tell("POST", &format!("secret/data/{name}"), &json!({ "data": members }));
     }
 
     /// A new token, which may do what `policy` says and lives for `ttl`, such as `1h`.
+    ///
+    /// # Panics
+    /// When there is none in the answer.
     #[must_use]
     pub fn token(&self, policy: &str, ttl: &str) -> String {
-        self.request("PUT", "sys/policies/acl/test", &json!({ "policy": policy }));
-        let created = self.request("POST", "auth/token/create", &json!({ "policies": ["test"], "ttl": ttl }));
+        self.tell("PUT", "sys/policies/acl/test", &json!({ "policy": policy }));
+        let created = self.ask("POST", "auth/token/create", &json!({ "policies": ["test"], "ttl": ttl }));
         created["auth"]["client_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Has the server do something, as root.
+    ///
+    /// # Panics
+    /// When the answer is no success.
+    pub fn tell(&self, method: &str, path: &str, body: &Value) {
+        let _done = self.ask(method, path, body);
     }
 
     /// Asks the server as root.
     ///
     /// # Panics
     /// When the answer is no success.
-    pub fn request(&self, method: &str, path: &str, body: &Value) -> Value {
+    #[must_use]
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let body = body.to_string();
         // HTTP/1.0 answers are neither chunked nor kept alive.
         let request = format!(

@@ -95,7 +95,7 @@ async fn se_s_3_a_secret_is_looked_for_in_vault_before_a_connector_is_saved(
         assert_eq!(fault["pointer"], "/authenticationSecretRef");
         assert_eq!(fault["detail"], "the secret `SecretStore:hr/nothing` does not exist");
     }
-    bao.request("PUT", "sys/seal", &json!({}));
+    bao.tell("PUT", "sys/seal", &json!({}));
     let unknown = upstream.connector(&bearer("SecretStore:hr/other"));
     for answer in [service.post(CONNECTORS, &unknown).await, service.put(&path, &unknown).await] {
         assert_eq!(answer.expect(503)["code"], "secret-store-unavailable");

@@ -150,8 +150,8 @@ async fn rt_12_a_storm_of_refusals_makes_one_look_up_a_second() {
     let (store, cache) = cached("refused");
     assert_eq!(resolve(&cache, REFERENCE).await.as_deref(), Ok("refused"));
     for _ in 0..1_000 {
-        let storm = join_all((0..10).map(|_| renew(&cache, "refused"))).await;
-        assert!(storm.iter().all(|answer| answer.as_deref() == Ok("refused")), "{storm:?}");
+        let answers = join_all((0..10).map(|_| renew(&cache, "refused"))).await;
+        assert!(answers.iter().all(|answer| answer.as_deref() == Ok("refused")), "{answers:?}");
         advance(Duration::from_millis(5)).await;
     }
     // 5 s, the first and the last second included.

@@ -88,8 +88,8 @@ async fn se_s_3_missing_is_what_the_store_does_not_have() {
         bao.put_secret("hr/key", &json!({ "value": value }));
         bao.put_secret("hr/gone", &json!({ "value": value }));
     }
-    bao.request("DELETE", "secret/data/hr/gone", &json!({}));
-    bao.request("PUT", "secret/destroy/hr/gone", &json!({ "versions": [1] }));
+    bao.tell("DELETE", "secret/data/hr/gone", &json!({}));
+    bao.tell("PUT", "secret/destroy/hr/gone", &json!({ "versions": [1] }));
     let vault = with_token(&bao.url(), &directory, &bao.token(POLICY, "1h"));
     for (reference, why) in [
         ("vault:hr/nothing", "does not exist"),
@@ -123,7 +123,7 @@ async fn se_s_3_a_store_that_is_sealed_or_gone_is_unavailable() {
     bao.put_secret("hr/key", &json!({ "value": "one" }));
     let vault = with_token(&bao.url(), &directory, OpenBao::ROOT_TOKEN);
     assert_eq!(resolve(&vault, "vault:hr/key").await.as_deref(), Ok("one"));
-    bao.request("PUT", "sys/seal", &json!({}));
+    bao.tell("PUT", "sys/seal", &json!({}));
     let sealed = "the store is sealed; its operator has to unseal it";
     assert_eq!(resolve(&vault, "vault:hr/key").await, unavailable("vault:hr/key", sealed));
     drop(bao);
@@ -171,11 +171,11 @@ async fn a_token_that_somebody_rotates_in_its_file_counts_at_once() {
 
 /// Gives the service a role, and answers how it logs in with it.
 fn role(bao: &OpenBao, directory: &Path, ttl: &str) -> VaultLogin {
-    bao.request("PUT", "sys/policies/acl/hr", &json!({ "policy": POLICY }));
-    bao.request("POST", "sys/auth/approle", &json!({ "type": "approle" }));
-    bao.request("POST", "auth/approle/role/connectors", &json!({ "token_policies": ["hr"], "token_ttl": ttl }));
-    let role_id = bao.request("GET", "auth/approle/role/connectors/role-id", &json!({}));
-    let secret_id = bao.request("POST", "auth/approle/role/connectors/secret-id", &json!({}));
+    bao.tell("PUT", "sys/policies/acl/hr", &json!({ "policy": POLICY }));
+    bao.tell("POST", "sys/auth/approle", &json!({ "type": "approle" }));
+    bao.tell("POST", "auth/approle/role/connectors", &json!({ "token_policies": ["hr"], "token_ttl": ttl }));
+    let role_id = bao.ask("GET", "auth/approle/role/connectors/role-id", &json!({}));
+    let secret_id = bao.ask("POST", "auth/approle/role/connectors/secret-id", &json!({}));
     let file = directory.join("secret-id");
     std::fs::write(&file, secret_id["data"]["secret_id"].as_str().expect("a secret id")).expect("a file");
     let role_id = role_id["data"]["role_id"].as_str().expect("a role id").to_owned();
@@ -184,9 +184,9 @@ fn role(bao: &OpenBao, directory: &Path, ttl: &str) -> VaultLogin {
 
 /// How many tokens of logins there are.
 fn logins(bao: &OpenBao) -> usize {
-    let accessors = bao.request("LIST", "auth/token/accessors", &json!({}));
+    let accessors = bao.ask("LIST", "auth/token/accessors", &json!({}));
     let accessors = accessors["data"]["keys"].as_array().expect("accessors").clone();
-    let path = |accessor: &Value| bao.request("POST", "auth/token/lookup-accessor", &json!({ "accessor": accessor }));
+    let path = |accessor: &Value| bao.ask("POST", "auth/token/lookup-accessor", &json!({ "accessor": accessor }));
     accessors.iter().filter(|accessor| path(accessor)["data"]["path"] == "auth/approle/login").count()
 }
 
@@ -199,7 +199,7 @@ async fn an_approle_logs_in_once_and_again_when_its_token_is_revoked() {
         assert_eq!(resolve(&vault, "vault:hr/key").await.as_deref(), Ok("one"));
     }
     assert_eq!(logins(&bao), 1, "the token is kept");
-    bao.request("PUT", "sys/leases/revoke-prefix/auth/approle/login", &json!({}));
+    bao.tell("PUT", "sys/leases/revoke-prefix/auth/approle/login", &json!({}));
     assert_eq!(logins(&bao), 0);
     assert_eq!(resolve(&vault, "vault:hr/key").await.as_deref(), Ok("one"));
     assert_eq!(logins(&bao), 1);
@@ -212,7 +212,7 @@ async fn an_approle_logs_in_again_before_its_token_ends() {
     let vault = store(&bao.url(), "secret", role(&bao, directory.path(), "1h"));
     assert_eq!(resolve(&vault, "vault:hr/key").await.as_deref(), Ok("one"));
     tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(54 * 60)).await;
+    tokio::time::advance(Duration::from_mins(54)).await;
     tokio::time::resume();
     assert_eq!(resolve(&vault, "vault:hr/key").await.as_deref(), Ok("one"));
     assert_eq!(logins(&bao), 2, "nine tenths of an hour have passed");
