@@ -1,9 +1,15 @@
 //! Secret stores, a file per kind. Values live in `SecretString`; error texts name a reference, never a value or a
 //! place on this machine.
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod cache;
 mod client;
 mod env;
+#[cfg(any(feature = "aws", feature = "azure"))]
+mod exchange;
 mod file;
 mod value;
 mod vault;
@@ -16,6 +22,10 @@ use async_trait::async_trait;
 use domain::secret_ref::SecretRef;
 use secrecy::SecretString;
 
+#[cfg(feature = "aws")]
+pub use aws::{AwsSettings, AwsStore};
+#[cfg(feature = "azure")]
+pub use azure::{AzureCredential, AzureSettings, AzureStore};
 pub use cache::CachedStore;
 pub use env::EnvStore;
 pub use file::FileStore;

@@ -180,7 +180,7 @@ fn report_unknown(unknown: &[String], stores: &[(String, SecretStoreConfig)], se
     let is_secret = |name: &str| {
         stores.iter().any(|(_, store)| match store {
             SecretStoreConfig::Env { prefix } => name.starts_with(prefix.as_str()),
-            SecretStoreConfig::File { .. } | SecretStoreConfig::Vault { .. } => false,
+            _ => false,
         })
     };
     for name in unknown.iter().filter(|name| !is_secret(name)) {

@@ -1,7 +1,11 @@
 //! Databases and secret stores for tests: every test has its own, and leaves nothing behind.
 
 mod database;
+mod key_vault;
+mod moto;
 mod openbao;
 
 pub use database::{Engine, TestDatabase};
+pub use key_vault::KeyVault;
+pub use moto::Moto;
 pub use openbao::OpenBao;

@@ -26,6 +26,14 @@ pub(crate) const STORE_MEMBERS: &[&str] = &[
     "secret_id_file",
     "role",
     "jwt_file",
+    "region",
+    "endpoint_url",
+    "vault_url",
+    "tenant_id",
+    "client_id",
+    "client_secret_file",
+    "authority_url",
+    "resource",
 ];
 
 /// What a value has to look like.

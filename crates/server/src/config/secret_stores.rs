@@ -1,11 +1,17 @@
 //! The secret stores of the deployment. A file per kind says which members the kind has and what they mean.
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod local;
 mod vault;
 
 use std::path::PathBuf;
 
 use domain::secret_ref;
+#[cfg(feature = "azure")]
+use infrastructure::secrets::AzureCredential;
 use infrastructure::secrets::VaultLogin;
 use url::Url;
 
@@ -26,6 +32,12 @@ pub(crate) enum SecretStoreConfig {
     Env { prefix: String },
     /// Vault's key-value engine.
     Vault { address: Url, mount: String, namespace: Option<String>, login: VaultLogin },
+    /// AWS Secrets Manager.
+    #[cfg(feature = "aws")]
+    Aws { region: Option<String>, endpoint_url: Option<Url>, prefix: String },
+    /// Azure Key Vault.
+    #[cfg(feature = "azure")]
+    Azure { vault_url: Url, credential: AzureCredential, authority_url: Option<Url>, resource: Option<String> },
 }
 
 /// A kind of store.
@@ -37,7 +49,16 @@ struct Kind {
     read: fn(&mut StoreReader<'_>) -> Option<SecretStoreConfig>,
 }
 
-static KINDS: [&Kind; 3] = [&local::FILE, &local::ENV, &vault::VAULT];
+/// Those that this program was built with.
+static KINDS: &[&Kind] = &[
+    &local::FILE,
+    &local::ENV,
+    &vault::VAULT,
+    #[cfg(feature = "aws")]
+    &aws::AWS,
+    #[cfg(feature = "azure")]
+    &azure::AZURE,
+];
 
 /// Reads the stores, `SecretStore` always among them.
 pub(crate) fn read(settings: &mut Settings) -> Vec<(String, SecretStoreConfig)> {
@@ -78,11 +99,11 @@ impl StoreReader<'_> {
             return None;
         };
         let kind = raw::text(&member.value).ok();
-        let known = KINDS.into_iter().find(|known| Some(known.name) == kind);
+        let known = KINDS.iter().copied().find(|known| Some(known.name) == kind);
         match kind {
             _ if known.is_some() => {}
             Some(kind @ ("aws" | "azure")) => {
-                let reason = format!("is `{kind}`, which a later version brings; in this one it is {}", kinds());
+                let reason = format!("is `{kind}`, which this program was built without; in it, it is {}", kinds());
                 self.fault(&member.origin, "kind", &reason);
             }
             _ => self.fault(&member.origin, "kind", &format!("must be {}", kinds())),
@@ -137,6 +158,26 @@ impl StoreReader<'_> {
         })
     }
 
+    /// The same, where it may be missing.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    fn optional_address(&mut self, member: &str, expects: &str) -> Option<Option<Url>> {
+        if self.store.member(member).is_none() { Some(None) } else { self.address(member, expects, None).map(Some) }
+    }
+
+    /// How the service proves itself, the member `auth`, with a fault for every member that goes with another method.
+    fn method(&mut self, methods: &[(&'static str, &[&str])], default: Option<&'static str>) -> Option<&'static str> {
+        let names: Vec<&'static str> = methods.iter().map(|(name, _)| *name).collect();
+        let method = self.parsed("auth", &listed(&names, "or"), default, |text| {
+            names.iter().copied().find(|name| *name == text).ok_or(Wrong::Unexpected)
+        })?;
+        let own = methods.iter().find(|(name, _)| *name == method).map_or(&[] as &[_], |(_, members)| members);
+        let others = methods.iter().flat_map(|(_, members)| *members).filter(|member| !own.contains(member));
+        for member in others.collect::<std::collections::BTreeSet<_>>() {
+            self.refuse(member, &format!("does not go with `auth` = `{method}`, which has {}", listed(own, "and")));
+        }
+        Some(method)
+    }
+
     fn refuse_members_beside(&mut self, kind: &Kind) {
         for (member, sourced) in self.store.members() {
             // What a command presumes steps back where the deployment chose another kind.
@@ -175,7 +216,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn kinds() -> String {
-    listed(&KINDS.map(|kind| kind.name), "or")
+    listed(&KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>(), "or")
 }
 
 /// `a`, `b` or `c`

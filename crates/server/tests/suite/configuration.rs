@@ -88,7 +88,7 @@ fn a_wrong_line_ends_the_start(#[case] file: &str, #[case] expected: &str) {
 #[case("CONNECTORS_COLOUR", "blue", "there is no such key; variables that begin with CONNECTORS_ are keys")]
 #[case("CONNECTORS_LISTEN", "", "`listen` is empty; give it a value, or do not set it")]
 #[case("CONNECTORS_SECRET_STORES_HR_PATH", "x", "the variable names no member (`kind`, `path`, `prefix`, `address`")]
-#[case("CONNECTORS_SECRET_STORES_SECRETSTORE_KIND", "aws", "`secret_stores.SecretStore.kind` is `aws`")]
+#[case("CONNECTORS_SECRET_STORES_SECRETSTORE_KIND", "gcp", "`secret_stores.SecretStore.kind` must be `file`, `env`")]
 #[case("CONNECTORS_CONFIG", "missing.toml", "cannot read the file missing.toml: No such file or directory")]
 fn a_wrong_variable_ends_the_start(#[case] name: &str, #[case] value: &str, #[case] expected: &str) {
     let ended = Program::new().with(name, value).run(&["serve"]);

@@ -1,5 +1,9 @@
 //! The secret stores, against real files and a made-up environment.
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod cache;
 mod env;
 mod file;

@@ -46,16 +46,7 @@ fn read(reader: &mut StoreReader<'_>) -> Option<SecretStoreConfig> {
 }
 
 fn login(reader: &mut StoreReader<'_>) -> Option<VaultLogin> {
-    let methods = PROOFS.map(|(method, _)| method);
-    let expects = super::listed(&methods, "or");
-    let method = reader.parsed("auth", &expects, Some("token"), |text| {
-        methods.into_iter().find(|method| *method == text).ok_or(Wrong::Unexpected)
-    })?;
-    let own = PROOFS.into_iter().find(|(name, _)| *name == method).map_or(&[] as &[_], |(_, members)| members);
-    for member in PROOFS.iter().flat_map(|(_, members)| *members).filter(|member| !own.contains(member)) {
-        reader
-            .refuse(member, &format!("does not go with `auth` = `{method}`, which has {}", super::listed(own, "and")));
-    }
+    let method = reader.method(&PROOFS, Some("token"))?;
     match method {
         "approle" => {
             let mount = mount(reader, "auth_mount", "approle");
