@@ -18,7 +18,7 @@ use application::ports::{CallExecutor, Clock, Ids, SecretStore};
 use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::repository::Storage;
-use infrastructure::http::{ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
+use infrastructure::http::{ClientError, ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
 use infrastructure::secrets::{CachedStore, EnvStore, FileStore, SecretStores, VaultSettings, VaultStore};
 use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
 use infrastructure::system::{SystemClock, UuidV7Ids};
@@ -143,13 +143,42 @@ pub(crate) fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Fai
                     login: login.clone(),
                     roots: trusted_roots(config)?,
                 };
-                let cannot = |error| Failure::caused(format_args!("cannot set up the secret store {name}"), &error);
-                Arc::new(CachedStore::new(Arc::new(VaultStore::new(settings).map_err(cannot)?)))
+                cached(name, VaultStore::new(settings))?
+            }
+            #[cfg(feature = "aws")]
+            SecretStoreConfig::Aws { region, endpoint_url, prefix } => {
+                let settings = infrastructure::secrets::AwsSettings {
+                    region: region.clone(),
+                    endpoint_url: endpoint_url.clone(),
+                    prefix: prefix.clone(),
+                    roots: trusted_roots(config)?,
+                };
+                cached(name, infrastructure::secrets::AwsStore::new(settings))?
+            }
+            #[cfg(feature = "azure")]
+            SecretStoreConfig::Azure { vault_url, credential, authority_url, resource } => {
+                let settings = infrastructure::secrets::AzureSettings {
+                    vault_url: vault_url.clone(),
+                    credential: credential.clone(),
+                    authority_url: authority_url.clone(),
+                    resource: resource.clone(),
+                    roots: trusted_roots(config)?,
+                };
+                cached(name, infrastructure::secrets::AzureStore::new(settings))?
             }
         };
         stores.insert(name.clone(), store);
     }
     Ok(Arc::new(SecretStores::new(stores)))
+}
+
+/// A store that is asked over the network, behind the cache.
+fn cached(
+    name: &str,
+    store: Result<impl SecretStore + 'static, ClientError>,
+) -> Result<Arc<dyn SecretStore>, Failure> {
+    let cannot = |error| Failure::caused(format_args!("cannot set up the secret store {name}"), &error);
+    Ok(Arc::new(CachedStore::new(Arc::new(store.map_err(cannot)?))))
 }
 
 /// Creates a folder that only this user can read. One that is there is left as it is: Kubernetes mounts secrets with
