@@ -42,8 +42,10 @@ provider.on("grant.error", () => (refused += 1));
 const own = provider.callback();
 
 const answer = (response, status, body, headers = {}) => {
-  response.writeHead(status, { "content-type": "application/json", ...headers });
-  response.end(JSON.stringify(body));
+  const text = JSON.stringify(body);
+  const described = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+  response.writeHead(status, { ...described, ...headers });
+  response.end(text);
 };
 
 const upstream = async (request, response) => {
