@@ -1,5 +1,6 @@
 //! A gate that writes down what it is told, and can be scripted to end a call.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ pub(crate) struct Gate {
     pub(crate) interrupted: bool,
     /// How long an attempt is held up.
     pub(crate) hold: Duration,
+    /// What `Authorization` reads after a renewal.
+    pub(crate) renewed: Option<&'static str>,
+    /// How often a renewal was asked for.
+    pub(crate) renewals: AtomicU32,
     pub(crate) told: Mutex<Vec<(Attempt, bool)>>,
 }
 
@@ -63,7 +68,8 @@ impl AttemptGate for Gate {
     }
 
     async fn renewed_credential(&self) -> Option<Credential> {
-        None
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.renewed.map(|value| Credential::Header("Authorization".to_owned(), value.into()))
     }
 
     async fn interrupted(&self) -> Failure {

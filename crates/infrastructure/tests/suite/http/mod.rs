@@ -9,6 +9,7 @@ mod gate;
 mod http2;
 mod names;
 mod pool;
+mod renewal;
 mod requests;
 mod retries;
 pub(crate) mod support;
