@@ -37,7 +37,14 @@ fn count(logs: &[Value], member: &str, value: impl Into<Value>) -> usize {
     logs.iter().filter(|log| log[member] == value).count()
 }
 
-/// A service, and the path of a connector of it that retries at once but for these members.
+/// A connector without a limit of its own, with these members over that.
+fn unlimited(upstream: &Upstream, members: &Value) -> Value {
+    let mut connector = upstream.connector(members);
+    connector["rateLimitPerMinute"] = json!(0);
+    connector
+}
+
+/// A service, and the path of this connector of it.
 async fn with_connector(engine: Engine, variables: &[(&str, &str)], connector: &Value) -> (Service, String) {
     let service = Service::configured(engine, variables).await;
     let path = service.register_enabled(connector).await;
@@ -48,7 +55,7 @@ async fn with_connector(engine: Engine, variables: &[(&str, &str)], connector: &
 #[tokio::test]
 async fn rt_8_a_thousand_gets_to_a_dead_upstream_are_1035_hits(#[values(Sqlite, Postgres)] engine: Engine) {
     let upstream = Upstream::start(|_, _| Reply::Drop).await;
-    let connector = upstream.connector(&json!({ "maxRetryAttempts": 2, "retryDelaySeconds": 0 }));
+    let connector = unlimited(&upstream, &json!({ "maxRetryAttempts": 2, "retryDelaySeconds": 0 }));
     let (service, path) = with_connector(engine, &[NO_BREAKER], &connector).await;
     let logs = many(&service, &path, 1_000, 25).await;
     assert_eq!(upstream.hits().len(), 1_035);
@@ -66,9 +73,9 @@ async fn rl_5_a_failing_upstream_is_left_alone_and_its_connector_stays_enabled(
     #[values(Sqlite, Postgres)] engine: Engine,
 ) {
     let upstream = Upstream::statuses(&[503]).await;
-    let (service, path) = with_connector(engine, &[], &upstream.connector(&json!({ "maxRetryAttempts": 0 }))).await;
+    let (service, path) = with_connector(engine, &[], &unlimited(&upstream, &json!({ "maxRetryAttempts": 0 }))).await;
     let other = Upstream::empty().await;
-    let other_path = service.register_enabled(&other.connector(&json!({ "name": "Another" }))).await;
+    let other_path = service.register_enabled(&unlimited(&other, &json!({ "name": "Another" }))).await;
 
     let logs = many(&service, &path, 10, 1).await;
     assert_eq!((count(&logs, "errorCode", "http-status"), upstream.hits().len()), (10, 10));
@@ -90,7 +97,7 @@ async fn rl_5_a_failing_upstream_is_left_alone_and_its_connector_stays_enabled(
 #[tokio::test]
 async fn rl_5_the_breaker_can_be_switched_off(#[values(Sqlite, Postgres)] engine: Engine) {
     let upstream = Upstream::statuses(&[503]).await;
-    let connector = upstream.connector(&json!({ "maxRetryAttempts": 0 }));
+    let connector = unlimited(&upstream, &json!({ "maxRetryAttempts": 0 }));
     let (service, path) = with_connector(engine, &[NO_BREAKER], &connector).await;
     let logs = many(&service, &path, 40, 10).await;
     assert_eq!((count(&logs, "errorCode", "http-status"), upstream.hits().len()), (40, 40));
@@ -102,9 +109,9 @@ async fn rl_4_six_hundred_calls_to_a_slow_upstream_go_in_their_turn_and_slow_no_
     #[values(Sqlite, Postgres)] engine: Engine,
 ) {
     let slow = Upstream::start(|_, _| Reply::json(&json!([])).after(Duration::from_millis(100))).await;
-    let (service, path) = with_connector(engine, &[], &slow.connector(&json!({}))).await;
+    let (service, path) = with_connector(engine, &[], &unlimited(&slow, &json!({}))).await;
     let quick = Upstream::empty().await;
-    let quick_path = service.register_enabled(&quick.connector(&json!({ "name": "Another" }))).await;
+    let quick_path = service.register_enabled(&unlimited(&quick, &json!({ "name": "Another" }))).await;
 
     let beside = async {
         slow.hit_number(50).await;
@@ -128,7 +135,7 @@ async fn rl_4_a_call_whose_turn_does_not_come_ends_at_its_deadline(#[values(Sqli
         ("CONNECTORS_EXECUTION_MAX_CONCURRENT_CALLS", "4"),
         ("CONNECTORS_EXECUTION_MAX_CONCURRENT_CALLS_PER_CONNECTOR", "2"),
     ];
-    let (service, path) = with_connector(engine, &limits, &upstream.connector(&members)).await;
+    let (service, path) = with_connector(engine, &limits, &unlimited(&upstream, &members)).await;
     let logs = many(&service, &path, 3, 3).await;
     assert_eq!((count(&logs, "errorCode", "deadline-exceeded"), upstream.hits().len()), (3, 2));
     let waited = logs.iter().find(|log| log["attemptCount"] == 0).expect("a call that waited");

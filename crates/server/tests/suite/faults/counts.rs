@@ -24,6 +24,9 @@ pub(super) const BROKEN: Row = Row { number: 9, small: 1, whole: 25 };
 /// An answer of enormous size: rounds of every case.
 pub(super) const ENORMOUS: Row = Row { number: 10, small: 1, whole: 10 };
 
+/// An upstream that is up and down: openings of the breaker, half a minute each. In small, that it opens.
+pub(super) const FLAPPING: Row = Row { number: 12, small: 0, whole: 10 };
+
 /// Redirects to denied addresses: rounds of every case.
 pub(super) const REDIRECTED: Row = Row { number: 13, small: 1, whole: 20 };
 

@@ -9,6 +9,7 @@ mod certificates;
 mod counts;
 mod destinations;
 mod everywhere;
+mod flapping;
 mod memory;
 mod names;
 mod namespace;
