@@ -58,6 +58,7 @@ impl Moto {
     ///
     /// # Panics
     /// When it is refused.
+    #[expect(clippy::must_use_candidate, reason = "most tests only want it done")]
     pub fn secrets(&self, operation: &str, members: &Value) -> Value {
         let target = format!("X-Amz-Target: secretsmanager.{operation}\r\n");
         let kind = "application/x-amz-json-1.1";
@@ -75,6 +76,7 @@ impl Moto {
     ///
     /// # Panics
     /// When there is no such secret.
+    #[expect(clippy::must_use_candidate, reason = "most tests only want it done")]
     pub fn put(&self, name: &str, text: &str) -> String {
         let put = self.secrets("PutSecretValue", &json!({ "SecretId": name, "SecretString": text }));
         put["VersionId"].as_str().expect("an id").to_owned()

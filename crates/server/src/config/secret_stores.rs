@@ -138,32 +138,6 @@ impl StoreReader<'_> {
         None
     }
 
-    /// The address of a server that hands out secrets: nobody on the way may read them.
-    fn address(&mut self, member: &str, expects: &str, default: Option<Url>) -> Option<Url> {
-        self.parsed(member, expects, default, |text| {
-            let url = Url::parse(text).map_err(|_| Wrong::Unexpected)?;
-            let has_more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
-            if has_more || !url.username().is_empty() || url.password().is_some() {
-                return Err(Wrong::Unexpected);
-            }
-            match url.scheme() {
-                "https" => Ok(url),
-                "http" if is_loopback(&url) => Ok(url),
-                "http" => {
-                    let reason = "is plain `http`, which is accepted on this machine only (127.0.0.1, localhost)";
-                    Err(Wrong::Because(reason.to_owned()))
-                }
-                _ => Err(Wrong::Unexpected),
-            }
-        })
-    }
-
-    /// The same, where it may be missing.
-    #[cfg(any(feature = "aws", feature = "azure"))]
-    fn optional_address(&mut self, member: &str, expects: &str) -> Option<Option<Url>> {
-        if self.store.member(member).is_none() { Some(None) } else { self.address(member, expects, None).map(Some) }
-    }
-
     /// How the service proves itself, the member `auth`, with a fault for every member that goes with another method.
     fn method(&mut self, methods: &[(&'static str, &[&str])], default: Option<&'static str>) -> Option<&'static str> {
         let names: Vec<&'static str> = methods.iter().map(|(name, _)| *name).collect();
@@ -203,6 +177,24 @@ impl StoreReader<'_> {
 
     fn fault(&mut self, origin: &Origin, member: &str, reason: &str) {
         self.faults.push(origin, format!("`secret_stores.{}.{member}` {reason}", self.name));
+    }
+}
+
+/// The address of a server that hands out secrets: nobody on the way may read them.
+fn address(text: &str) -> Result<Url, Wrong> {
+    let url = Url::parse(text).map_err(|_| Wrong::Unexpected)?;
+    let has_more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    if has_more || !url.username().is_empty() || url.password().is_some() {
+        return Err(Wrong::Unexpected);
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => {
+            let reason = "is plain `http`, which is accepted on this machine only (127.0.0.1, localhost)";
+            Err(Wrong::Because(reason.to_owned()))
+        }
+        _ => Err(Wrong::Unexpected),
     }
 }
 

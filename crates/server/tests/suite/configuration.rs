@@ -37,7 +37,7 @@ bodies_days = 0
   connectors.toml, line 3: `allowed_destinations` contains "http://erp"; every entry must be a CIDR range such as `10.20.0.0/16`, an address, or a host name
   connectors.toml, line 5: `auth.mode` is `oidc`, and OpenID Connect comes with a later version; in this one it is `none` or `api-key`
   connectors.toml, line 6: there is no key `auth.require_if_match`; did you mean `require_if_match`, which stands above the first section?
-  connectors.toml, line 8: `secret_stores.SecretStore.kind` must be `file`, `env` or `vault`
+  connectors.toml, line 8: `secret_stores.SecretStore.kind` must be `file`, `env`, `vault`, `aws` or `azure`
   connectors.toml, line 10: `secret_stores.other.path` must be the path of a directory
   connectors.toml, line 12: `secret_stores.other.prefix` does not belong to a store of the kind `file`, which has `path`
   connectors.toml, line 14: there is no key `retention.log_days`; did you mean `retention.logs_days`?
@@ -62,7 +62,7 @@ docs/configuration.md describes every key.
 #[case("[secret_stores.\"h r\"]\nkind = \"file\"", "line 1: `h r`: a secret store is named with")]
 #[case(
     "[secret_stores.hr]\npath = \"data\"",
-    "line 1: `secret_stores.hr.kind` is missing; it is `file`, `env` or `vault`"
+    "line 1: `secret_stores.hr.kind` is missing; it is `file`, `env`, `vault`, `aws` or `azure`"
 )]
 #[case("[secret_stores.hr]\nkind = \"env\"", "line 1: `secret_stores.hr.prefix` must be what the names")]
 #[case(

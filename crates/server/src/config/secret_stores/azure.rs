@@ -11,6 +11,7 @@ use super::{Kind, SecretStoreConfig, StoreReader};
 const VAULT: &str = "the address of the vault, such as `https://contoso.vault.azure.net`";
 const AUTHORITY: &str = "the address of the cloud's directory, such as `https://login.microsoftonline.us`";
 const RESOURCE: &str = "what tokens are for, such as `https://vault.azure.net`";
+const FILE: &str = "the path of a file";
 const TENANT: &str = "the id of the directory";
 const CLIENT: &str = "the id of the application";
 
@@ -37,11 +38,8 @@ pub(super) static AZURE: Kind = Kind {
 };
 
 fn read(reader: &mut StoreReader<'_>) -> Option<SecretStoreConfig> {
-    let vault_url = reader.address("vault_url", VAULT, None).and_then(|url| secured(reader, "vault_url", url));
-    let authority_url = match reader.optional_address("authority_url", AUTHORITY) {
-        Some(Some(url)) => secured(reader, "authority_url", url).map(Some),
-        none => none,
-    };
+    let vault_url = reader.parsed("vault_url", VAULT, None, secured);
+    let authority_url = reader.parsed("authority_url", AUTHORITY, Some(None), |text| secured(text).map(Some));
     let resource = reader.parsed("resource", RESOURCE, Some(None), |text| match Url::parse(text) {
         Ok(url) if url.scheme() == "https" => Ok(Some(text.trim_end_matches('/').to_owned())),
         _ => Err(Wrong::Unexpected),
@@ -56,12 +54,8 @@ fn read(reader: &mut StoreReader<'_>) -> Option<SecretStoreConfig> {
 }
 
 /// Tokens go there, which Azure's client sends over TLS only, on this machine too.
-fn secured(reader: &mut StoreReader<'_>, member: &str, url: Url) -> Option<Url> {
-    if url.scheme() != "https" {
-        reader.refuse(member, "must begin with `https://`");
-        return None;
-    }
-    Some(url)
+fn secured(text: &str) -> Result<Url, Wrong> {
+    super::address(text).and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err(Wrong::Unexpected) })
 }
 
 fn credential(reader: &mut StoreReader<'_>) -> Option<AzureCredential> {
@@ -70,7 +64,7 @@ fn credential(reader: &mut StoreReader<'_>) -> Option<AzureCredential> {
         "client-secret" => {
             let tenant_id = reader.text("tenant_id", TENANT, None);
             let client_id = reader.text("client_id", CLIENT, None);
-            let secret_file = reader.text("client_secret_file", "the path of a file", None).map(PathBuf::from);
+            let secret_file = reader.text("client_secret_file", FILE, None).map(PathBuf::from);
             Some(AzureCredential::ClientSecret {
                 tenant_id: tenant_id?,
                 client_id: client_id?,
@@ -78,19 +72,23 @@ fn credential(reader: &mut StoreReader<'_>) -> Option<AzureCredential> {
             })
         }
         "workload-identity" => {
-            let tenant_id = optional(reader, "tenant_id", TENANT);
-            let client_id = optional(reader, "client_id", CLIENT);
-            let token_file = optional(reader, "token_file", "the path of a file");
+            let tenant_id = reader.parsed("tenant_id", TENANT, Some(None), given);
+            let client_id = reader.parsed("client_id", CLIENT, Some(None), given);
+            let token_file = reader.parsed("token_file", FILE, Some(None), given);
             Some(AzureCredential::WorkloadIdentity {
                 tenant_id: tenant_id?,
                 client_id: client_id?,
                 token_file: token_file?.map(PathBuf::from),
             })
         }
-        _ => Some(AzureCredential::ManagedIdentity { client_id: optional(reader, "client_id", CLIENT)? }),
+        _ => {
+            Some(AzureCredential::ManagedIdentity { client_id: reader.parsed("client_id", CLIENT, Some(None), given)? })
+        }
     }
 }
 
-fn optional(reader: &mut StoreReader<'_>, member: &str, expects: &str) -> Option<Option<String>> {
-    reader.parsed(member, expects, Some(None), |text| Ok(Some(text.to_owned())))
+/// What may be missing, and is given.
+#[expect(clippy::unnecessary_wraps, reason = "how a member is parsed")]
+fn given(text: &str) -> Result<Option<String>, Wrong> {
+    Ok(Some(text.to_owned()))
 }

@@ -10,6 +10,7 @@ use super::{Kind, SecretStoreConfig, StoreReader};
 /// Where Kubernetes mounts the token of a pod's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
+const ADDRESS: &str = "an address without a path, such as `https://vault.internal:8200`";
 const FILE: &str = "the path of a file";
 const MOUNT: &str = "the path where it is mounted, of letters, digits, `_`, `-`, `.` and `/`";
 
@@ -38,7 +39,7 @@ pub(super) static VAULT: Kind = Kind {
 };
 
 fn read(reader: &mut StoreReader<'_>) -> Option<SecretStoreConfig> {
-    let address = reader.address("address", "an address without a path, such as `https://vault.internal:8200`", None);
+    let address = reader.parsed("address", ADDRESS, None, super::address);
     let mount = mount(reader, "mount", "secret");
     let namespace = reader.parsed("namespace", "the path of a namespace", Some(None), |text| path(text).map(Some));
     let login = login(reader);
