@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 pub(super) fn keeping(life: Option<Duration>) -> Duration {
     match life {
         None => UNKNOWN_LIFE,
-        Some(life) if life > MARGIN => (life - MARGIN).min(LONGEST),
+        Some(life) if life > MARGIN => life.saturating_sub(MARGIN).min(LONGEST),
         Some(life) => life / 2,
     }
 }

@@ -30,7 +30,7 @@ fn sent(world: &World) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn rt_12_a_401_is_tried_once_more_with_a_renewed_token_and_without_a_wait() {
-    let (world, id) = with_a_cached_token(oauth(json!({}))).await;
+    let (world, id) = with_a_cached_token(oauth(&json!({}))).await;
     world.tokens.will_issue(["t0ken-value-2"]);
     let refused = Step::body(401, "text/plain", b"t0ken-value-1 is not accepted");
     let execution = world.executed(id, pull(), [refused, Step::body(200, "text/plain", b"t0ken-value-2")]).await;
@@ -46,7 +46,7 @@ async fn rt_12_a_401_is_tried_once_more_with_a_renewed_token_and_without_a_wait(
 
 #[tokio::test]
 async fn rt_12_a_second_401_ends_the_call() {
-    let (world, id) = with_a_cached_token(oauth(json!({}))).await;
+    let (world, id) = with_a_cached_token(oauth(&json!({}))).await;
     world.tokens.will_issue(["t0ken-value-2"]);
     let execution = world.executed(id, pull(), [Step::status(401), Step::status(401)]).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::HttpStatus)));
@@ -59,7 +59,7 @@ async fn rt_12_a_token_that_was_made_for_this_call_is_not_renewed() {
     let world = World::new();
     world.secrets.put("HR", BOTH);
     world.tokens.will_issue(["t0ken-value-1"]);
-    let id = world.enabled(oauth(json!({}))).await;
+    let id = world.enabled(oauth(&json!({}))).await;
     let execution = world.executed(id, pull(), [Step::status(401)]).await;
     assert_eq!((outcome(&execution).1, execution.log.attempt_count), (Some(ErrorCode::HttpStatus), 1));
     assert_eq!(world.tokens.asked().len(), 1);
@@ -67,7 +67,7 @@ async fn rt_12_a_token_that_was_made_for_this_call_is_not_renewed() {
 
 #[tokio::test]
 async fn rt_12_the_same_token_again_is_not_sent_again() {
-    let (world, id) = with_a_cached_token(oauth(json!({}))).await;
+    let (world, id) = with_a_cached_token(oauth(&json!({}))).await;
     world.tokens.will_issue(["t0ken-value-1"]);
     let execution = world.executed(id, pull(), [Step::status(401)]).await;
     assert_eq!((outcome(&execution).1, execution.log.attempt_count), (Some(ErrorCode::HttpStatus), 1));
@@ -75,7 +75,7 @@ async fn rt_12_the_same_token_again_is_not_sent_again() {
 
 #[tokio::test]
 async fn rt_12_without_a_new_token_the_401_stands() {
-    let (world, id) = with_a_cached_token(oauth(json!({}))).await;
+    let (world, id) = with_a_cached_token(oauth(&json!({}))).await;
     world.tokens.will_refuse(false, "try later");
     let execution = world.executed(id, pull(), [Step::status(401)]).await;
     assert_eq!((outcome(&execution).1, execution.log.attempt_count), (Some(ErrorCode::HttpStatus), 1));
@@ -93,7 +93,7 @@ async fn rt_12_it_is_one_of_the_retries_and_passes_the_method_gate(
     let settings = ConnectorDraft {
         max_retry_attempts: Some(retries.into()),
         idempotency_key_header: key.map(str::to_owned),
-        ..oauth(json!({}))
+        ..oauth(&json!({}))
     };
     let (world, id) = with_a_cached_token(settings).await;
     let call = if writes { push(json!({})) } else { pull() };
@@ -104,7 +104,7 @@ async fn rt_12_it_is_one_of_the_retries_and_passes_the_method_gate(
 
 #[tokio::test]
 async fn rt_12_a_post_with_an_idempotency_key_is_tried_once_more() {
-    let settings = ConnectorDraft { idempotency_key_header: Some("Idempotency-Key".to_owned()), ..oauth(json!({})) };
+    let settings = ConnectorDraft { idempotency_key_header: Some("Idempotency-Key".to_owned()), ..oauth(&json!({})) };
     let (world, id) = with_a_cached_token(settings).await;
     world.tokens.will_issue(["t0ken-value-2"]);
     let execution = world.executed(id, push(json!({})), [Step::status(401), Step::status(204)]).await;

@@ -11,7 +11,7 @@ use crate::world::{World, draft, failure_of, faults, outcome, pull};
 
 pub(super) const BOTH: &str = r#"{ "clientId": "hr-client", "clientSecret": "c4nary-client-secret" }"#;
 
-pub(super) fn oauth(settings: Value) -> ConnectorDraft {
+pub(super) fn oauth(settings: &Value) -> ConnectorDraft {
     let mut all = json!({ "tokenUrl": "https://login.example.com/token", "scopes": ["hr.read"] });
     for (name, value) in settings.as_object().expect("an object") {
         all[name] = value.clone();
@@ -29,7 +29,7 @@ async fn se_s_7_the_token_of_the_client_is_sent_and_used_again(#[case] secret: &
     let world = World::new();
     world.secrets.put("HR", secret);
     world.tokens.will_issue(["t0ken-value-1"]);
-    let id = world.enabled(oauth(settings)).await;
+    let id = world.enabled(oauth(&settings)).await;
     for _ in 0..3 {
         let execution = world.executed(id, pull(), [Step::status(204)]).await;
         assert_eq!(outcome(&execution), (IntegrationStatus::Success, None));
@@ -59,7 +59,7 @@ async fn a_client_secret_that_cannot_be_used_is_not_sent(
 ) {
     let world = World::new();
     world.secrets.put("HR", secret);
-    let id = world.enabled(oauth(settings)).await;
+    let id = world.enabled(oauth(&settings)).await;
     let execution = world.executed(id, pull(), []).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::SecretNotFound)));
     let message = &failure_of(&execution).expect("a failure").message;
@@ -75,7 +75,7 @@ async fn se_s_7_without_a_token_there_is_no_attempt_and_no_secret_in_the_explana
     // `hr-client:c4nary-client-secret` as `Basic` sends it.
     let basic = "aHItY2xpZW50OmM0bmFyeS1jbGllbnQtc2VjcmV0";
     world.tokens.will_refuse(false, &format!("no scope for c4nary-client-secret, {basic}, %63%34nary-client-secret"));
-    let id = world.enabled(oauth(json!({}))).await;
+    let id = world.enabled(oauth(&json!({}))).await;
     let execution = world.executed(id, pull(), []).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::OauthTokenFailed)));
     let page = world.storage.only_call();
@@ -92,7 +92,7 @@ async fn a_client_secret_that_was_rotated_meanwhile_is_tried_once() {
     world.secrets.put("HR", BOTH);
     world.tokens.will_refuse(true, "invalid_client");
     world.tokens.will_issue(["t0ken-value-1"]);
-    let id = world.enabled(oauth(json!({}))).await;
+    let id = world.enabled(oauth(&json!({}))).await;
     world.secrets.rotate_unseen("HR", &BOTH.replace("client-secret", "rotated-secret"));
     let execution = world.executed(id, pull(), [Step::status(204)]).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Success, None));
@@ -105,7 +105,7 @@ async fn a_client_that_is_refused_is_not_tried_again_with_the_same_secret() {
     let world = World::new();
     world.secrets.put("HR", BOTH);
     world.tokens.will_refuse(true, "invalid_client");
-    let id = world.enabled(oauth(json!({}))).await;
+    let id = world.enabled(oauth(&json!({}))).await;
     let execution = world.executed(id, pull(), []).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::OauthTokenFailed)));
     assert_eq!(world.tokens.asked().len(), 1);
@@ -123,7 +123,7 @@ async fn se_d_1_a_token_url_that_is_not_called_is_refused_when_it_is_saved() {
         ("http://login.example.com/token", "invalid-value"),
         ("login.example.com/token", "invalid-value"),
     ] {
-        let refused = world.connectors.register(&crate::world::context(), oauth(json!({ "tokenUrl": url }))).await;
+        let refused = world.connectors.register(&crate::world::context(), oauth(&json!({ "tokenUrl": url }))).await;
         assert_eq!(faults(refused), [format!("/authenticationSettings/tokenUrl: {code}")], "{url}");
     }
 }

@@ -75,10 +75,10 @@ impl SecretStore for ScriptedSecrets {
         self.look_up(reference)
     }
 
-    async fn renew(&self, reference: &SecretRef, stale: &SecretString) -> Result<SecretString, SecretError> {
+    async fn renew(&self, reference: &SecretRef, refused: &SecretString) -> Result<SecretString, SecretError> {
         self.journal.note("renew");
         let mut state = self.state.lock().expect("not poisoned");
-        let is_stale = state.values.get(reference.name()).is_some_and(|held| held == stale.expose_secret());
+        let is_stale = state.values.get(reference.name()).is_some_and(|held| held == refused.expose_secret());
         if is_stale && let Some(newer) = state.newer.remove(reference.name()) {
             state.values.insert(reference.name().to_owned(), newer);
         }

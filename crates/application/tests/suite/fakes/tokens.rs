@@ -54,9 +54,9 @@ impl ScriptedTokens {
         self.state.lock().expect("not poisoned").asked.clone()
     }
 
-    fn get(&self, request: &TokenRequest, stale: Option<&SecretString>) -> Result<AccessToken, TokenRefused> {
+    fn get(&self, request: &TokenRequest, refused: Option<&SecretString>) -> Result<AccessToken, TokenRefused> {
         let mut state = self.state.lock().expect("not poisoned");
-        let is_stale = |kept: &String| stale.is_some_and(|stale| stale.expose_secret() == kept);
+        let is_stale = |kept: &String| refused.is_some_and(|refused| refused.expose_secret() == kept);
         if let Some(kept) = state.kept.clone().filter(|kept| !is_stale(kept)) {
             return Ok(AccessToken { value: kept.into(), cached: true });
         }

@@ -87,14 +87,17 @@ impl ClientCredentials {
         let sound = super::no_settings(&settings, faults);
         let parsed = Self {
             token_url: token_url?,
-            client_id: client_id?,
+            client_id: client_id.ok()?,
             scopes: scopes?,
-            audience: audience?,
-            client_authentication: client_authentication?.unwrap_or(ClientAuthentication::Basic),
+            audience: audience.ok()?,
+            client_authentication: client_authentication.ok()?.unwrap_or(ClientAuthentication::Basic),
         };
         sound.then_some(parsed)
     }
 }
+
+/// What is wrong with a member was noted.
+struct AtFault;
 
 /// A member of text; `None` when it is absent or at fault.
 fn member<T>(
@@ -103,18 +106,18 @@ fn member<T>(
     faults: &mut Faults,
     parse: impl FnOnce(&str) -> Result<T, Refusal>,
 ) -> Option<T> {
-    optional(settings, name, faults, parse).flatten()
+    optional(settings, name, faults, parse).ok().flatten()
 }
 
-/// A member of text that may be absent; `None` when it is at fault.
+/// A member of text that may be absent.
 fn optional<T>(
     settings: &mut Map<String, Value>,
     name: &str,
     faults: &mut Faults,
     parse: impl FnOnce(&str) -> Result<T, Refusal>,
-) -> Option<Option<T>> {
-    let Some(given) = settings.remove(name) else { return Some(None) };
-    faults.check(&pointer_to(SETTINGS, name), string(&given).and_then(parse)).map(Some)
+) -> Result<Option<T>, AtFault> {
+    let Some(given) = settings.remove(name) else { return Ok(None) };
+    faults.check(&pointer_to(SETTINGS, name), string(&given).and_then(parse)).map(Some).ok_or(AtFault)
 }
 
 fn string(value: &Value) -> Result<&str, Refusal> {
@@ -160,7 +163,7 @@ fn scopes(given: &Value, faults: &mut Faults) -> Option<Vec<String>> {
         let checked = string(element).and_then(scope).and_then(|scope| {
             if seen.insert(scope) { Ok(scope) } else { Err(Refusal::new(FaultCode::Duplicate, "is given twice")) }
         });
-        match faults.check(&pointer_to(&pointer, &index.to_string()), checked) {
+        match faults.check(&pointer_to(&pointer, index.to_string()), checked) {
             Some(scope) => scopes.push(scope.to_owned()),
             None => sound = false,
         }
