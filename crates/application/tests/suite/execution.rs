@@ -6,6 +6,7 @@ mod breaker;
 mod credential;
 mod payload;
 mod quota;
+mod rate_limit;
 mod recording;
 mod renewal;
 mod shutdown;

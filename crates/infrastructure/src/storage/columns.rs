@@ -37,6 +37,14 @@ impl Milliseconds {
     }
 }
 
+/// Moments in a list: TIMESTAMPTZ[], or a JSON array of them as [`Timestamp`] writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Moments(pub(super) Vec<DateTime<Utc>>);
+
+/// Small numbers in a list: INTEGER[], or a JSON array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Counts(pub(super) Vec<i32>);
+
 /// Stores a column type as a type that the engine knows.
 macro_rules! stored_as {
     ($column:ty, $engine:ty, $known:ty, $write:expr, $read:expr) => {
@@ -74,8 +82,26 @@ macro_rules! stored_alike_as {
 }
 
 stored_as!(Timestamp, Postgres, DateTime<Utc>, |column| column.0, |known| Ok(Timestamp(known)));
-stored_as!(Timestamp, Sqlite, String, |column| column.0.to_rfc3339_opts(SecondsFormat::Micros, true), |known| Ok(
-    Timestamp(DateTime::parse_from_rfc3339(&known)?.to_utc())
+stored_as!(Timestamp, Sqlite, String, |column| text_of(column.0), |known| Ok(Timestamp(
+    DateTime::parse_from_rfc3339(&known)?.to_utc()
+)));
+
+stored_as!(Moments, Postgres, Vec<DateTime<Utc>>, |column| column.0.clone(), |known| Ok(Moments(known)));
+stored_as!(
+    Moments,
+    Sqlite,
+    String,
+    |column| column.0.iter().map(|moment| text_of(*moment)).collect::<Value>().to_string(),
+    |known| {
+        let texts: Vec<String> = serde_json::from_str(&known)?;
+        let moments = texts.iter().map(|text| DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()));
+        Ok(Moments(moments.collect::<Result<_, _>>()?))
+    }
+);
+
+stored_as!(Counts, Postgres, Vec<i32>, |column| column.0.clone(), |known| Ok(Counts(known)));
+stored_as!(Counts, Sqlite, String, |column| column.0.iter().copied().collect::<Value>().to_string(), |known| Ok(
+    Counts(serde_json::from_str(&known)?)
 ));
 
 stored_as!(Id, Postgres, Uuid, |column| column.0, |known| Ok(Id(known)));
@@ -95,6 +121,10 @@ stored_alike_as!(Digest, String, |column| hex::encode(column.0), |known| {
 stored_alike_as!(Milliseconds, i64, |column| column.count(), |known| Ok(Milliseconds(Duration::from_millis(
     known.try_into()?
 ))));
+
+fn text_of(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
 
 #[cfg(test)]
 mod tests {

@@ -163,7 +163,7 @@ impl ScriptedExecutor {
             let failure = match played {
                 Ok(response) => {
                     report.response = Some(response);
-                    status.filter(|status| *status >= 300).map(|status| Failure::status(status, None))
+                    status.filter(|status| *status >= 300).map(|status| Failure::status(status, retry_after(report)))
                 }
                 Err(failure) => Some(failure),
             };
@@ -223,6 +223,13 @@ fn verdict(plan: &CallPlan, failure: &Failure, http_status: Option<u16>, retry: 
     let attempt = FailedAttempt { failure, http_status, delivery: Delivery::MaybeSent };
     let remaining = plan.deadline - Instant::now();
     plan.retry.decide(&attempt, retry, plan.is_repeatable(), remaining, 1.0)
+}
+
+/// In seconds alone; the dates are read by the real one.
+fn retry_after(report: &CallReport) -> Option<Duration> {
+    let headers = &report.response.as_ref()?.headers;
+    let (_, value) = headers.iter().find(|(name, _)| name == "retry-after")?;
+    value.parse().map(Duration::from_secs).ok()
 }
 
 async fn wait(

@@ -32,7 +32,8 @@ async fn columns(engine: Engine, sql: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn both_engines_have_the_same_tables_and_columns() {
-    let sqlite = "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'";
+    let sqlite = "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c \
+        WHERE t.type IN ('table', 'view')";
     let postgres = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'";
     assert_eq!(columns(Engine::Sqlite, sqlite).await, columns(Engine::Postgres, postgres).await);
 }

@@ -36,6 +36,9 @@ pub(super) const REBOUND: Row = Row { number: 13, small: 40, whole: 1_000 };
 /// Bad certificates: rounds of every case.
 pub(super) const CERTIFICATES: Row = Row { number: 14, small: 1, whole: 10 };
 
+/// Three replicas with one limit: minutes of calls without end. In small, the first burst.
+pub(super) const SHARED: Row = Row { number: 16, small: 0, whole: 4 };
+
 impl Row {
     /// How often in this run.
     #[expect(clippy::disallowed_methods, reason = "the tests' environment is no configuration of the service")]

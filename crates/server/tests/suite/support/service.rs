@@ -48,6 +48,11 @@ impl Service {
         Self { running: program.start(&["serve"]), program, database }
     }
 
+    /// The URL of its database.
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     pub(crate) const fn address(&self) -> SocketAddr {
         self.running.address
     }
@@ -93,6 +98,11 @@ impl Service {
         let mut arguments = vec!["keys", "create", "--name", name, "--role", role];
         arguments.extend(connectors.iter().flat_map(|id| ["--connector", id]));
         self.program.succeed(&arguments).trim_end().to_owned()
+    }
+
+    /// Runs a statement on its database.
+    pub(crate) async fn behind_its_back(&self, sql: &str) {
+        self.database.execute(sql).await;
     }
 
     /// Runs another command of the program on the same store.

@@ -1,0 +1,22 @@
+-- What every connector was permitted in the last minute, by the clock of this machine, and the pause that its upstream
+-- asked for. `moments` and `permits` are one list of buckets, the oldest first: so many permits, the last of them then.
+-- Both are JSON arrays.
+CREATE TABLE rate_windows (
+    connector_id TEXT NOT NULL PRIMARY KEY REFERENCES connectors (id),
+    moments TEXT NOT NULL,
+    permits TEXT NOT NULL,
+    -- The last ask, and what it was given; NULL before the first.
+    asked_at TEXT,
+    granted INTEGER,
+    paused_until TEXT,
+    -- The switching under which the pause was asked for: another one ends it.
+    paused_under TEXT,
+    CHECK (json_array_length(moments) = json_array_length(permits))
+) STRICT;
+
+-- The pauses that hold at this moment.
+CREATE VIEW paused_connectors AS
+SELECT w.connector_id, w.paused_until
+FROM rate_windows w
+JOIN connectors c ON c.id = w.connector_id AND c.status_changed_at = w.paused_under
+WHERE w.paused_until > strftime('%Y-%m-%dT%H:%M:%f000Z', 'now');
