@@ -131,6 +131,7 @@ impl CircuitBreaker {
     }
 
     /// Learns how an attempt ended. Answers what the breaker has become by it, if that is something else.
+    #[expect(clippy::needless_pass_by_value, reason = "a pass is spent by its report")]
     pub fn report(&mut self, pass: Pass, health: AttemptHealth, now: Instant) -> Option<CircuitState> {
         *self = self.at(now);
         let Pass { phase } = pass;
