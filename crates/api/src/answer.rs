@@ -6,14 +6,20 @@ use serde::Serialize;
 
 use crate::problem::{Problem, ProblemCode};
 
+/// The media type of every JSON answer that is no problem.
+pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// A body as it goes out.
+pub(crate) fn bytes(body: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = serde_json::to_vec(body)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
 /// A success with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(mut bytes) => {
-            bytes.push(b'\n');
-            let media_type = HeaderValue::from_static("application/json; charset=utf-8");
-            (status, [(header::CONTENT_TYPE, media_type)], bytes).into_response()
-        }
+    match bytes(body) {
+        Ok(bytes) => (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], bytes).into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer does not serialise");
             Problem::new(ProblemCode::InternalError, "the service could not write its answer").into_response()

@@ -31,15 +31,7 @@ impl<S: Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
-        if bytes.is_empty() {
-            return Err(Problem::new(
-                ProblemCode::MalformedJson,
-                "the operation needs a JSON body, and this one is empty",
-            ));
-        }
-        check_media_type(&parts.headers)?;
-        parse(&bytes).map(Self)
+        parse(&needed(&parts.headers, body).await?).map(Self)
     }
 }
 
@@ -55,6 +47,16 @@ impl<S: Sync> FromRequest<S> for OptionalJsonBody {
         check_media_type(&parts.headers)?;
         parse(&bytes).map(|body| Self(Some(body)))
     }
+}
+
+/// The bytes of a body that the operation needs, which say that they are JSON.
+pub(crate) async fn needed(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+    let bytes = read(body).await?;
+    if bytes.is_empty() {
+        return Err(Problem::new(ProblemCode::MalformedJson, "the operation needs a JSON body, and this one is empty"));
+    }
+    check_media_type(headers)?;
+    Ok(bytes)
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {
@@ -88,7 +90,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+/// Reads JSON by the rules of all bodies.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     let malformed = |detail: String| Problem::new(ProblemCode::MalformedJson, detail);
     let text = std::str::from_utf8(bytes).map_err(|_| malformed("the body is not UTF-8".to_owned()))?;
     json::parse(text, RULES).map_err(|error| {

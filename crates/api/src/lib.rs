@@ -10,6 +10,7 @@ mod context;
 mod correlation;
 mod docs;
 mod execution;
+mod idempotency;
 mod inbound_limit;
 mod integration_logs;
 mod list;

@@ -112,7 +112,25 @@ fn open_objects(schema: &mut Value) {
     }
 }
 
+/// The operations that take an `Idempotency-Key`.
+fn is_named(operation: Option<&str>) -> bool {
+    matches!(operation, Some("createConnector" | "executeCall"))
+}
+
+fn complete_named(status: &str, response: &mut Value) {
+    if status.starts_with('2') {
+        let description = "`true` where it is the answer of an earlier request";
+        response["headers"]["Idempotency-Replayed"] =
+            json!({ "schema": { "type": "string" }, "description": description });
+    }
+    if status == "409" {
+        let description = "Seconds; with `idempotency-key-in-flight`";
+        response["headers"]["Retry-After"] = json!({ "schema": { "type": "integer" }, "description": description });
+    }
+}
+
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    let operation_id = operation["operationId"].as_str().map(str::to_owned);
     if let Some(parameters) = operation.as_object_mut().map(|members| members.entry("parameters").or_insert(json!([])))
         && let Some(parameters) = parameters.as_array_mut()
     {
@@ -120,6 +138,15 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
             if let Some(values) = parameter_choices(path, parameter["name"].as_str().unwrap_or_default()) {
                 parameter["schema"]["enum"] = values;
             }
+        }
+        if is_named(operation_id.as_deref()) {
+            parameters.push(json!({
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "Yours to choose: the same key with the same body has its effect once, and is answered as it was the first time, for 24 hours",
+                "required": false,
+                "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$" }
+            }));
         }
         parameters.push(json!({
             "name": "X-Correlation-ID",
@@ -144,6 +171,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
     for (status, response) in responses {
         complete_response(path, status, response);
+        if is_named(operation_id.as_deref()) {
+            complete_named(status, response);
+        }
     }
 }
 

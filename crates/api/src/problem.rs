@@ -100,6 +100,15 @@ impl From<Error> for Problem {
                 ProblemCode::PreconditionFailed,
                 format!("the connector has changed; its version is now {current}. Read it again before you change it"),
             ),
+            Error::IdempotencyKeyReused => {
+                let detail =
+                    "the `Idempotency-Key` was used for a request with another path or body; choose another one";
+                Self::new(ProblemCode::IdempotencyKeyReused, detail)
+            }
+            Error::IdempotencyKeyInFlight => {
+                let detail = "the request with this `Idempotency-Key` is still under way; repeat it to get its answer";
+                Self::new(ProblemCode::IdempotencyKeyInFlight, detail).later()
+            }
             Error::StoreUnavailable(cause) => {
                 tracing::error!(error = %Causes(&cause), "the store is unavailable");
                 Self::new(ProblemCode::StoreUnavailable, "the service cannot reach its store; nothing was changed")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::access::Scope;
 use domain::audit::Act;
-use domain::connector::{BaseUrl, Connector, ConnectorDraft, parse_reason};
+use domain::connector::{BaseUrl, Change, Connector, ConnectorDraft, parse_reason};
 use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::fault::{FaultCode, Faults};
@@ -15,6 +15,7 @@ use domain::secret_ref::SecretRef;
 
 use crate::context::RequestContext;
 use crate::error::Error;
+use crate::idempotency::{Once, OnceAnswer, Recalled, recall};
 use crate::ports::{Clock, Ids, SecretError, SecretStore};
 
 /// Which version of a connector its caller means to change.
@@ -64,15 +65,49 @@ impl ConnectorService {
     ///
     /// # Errors
     /// [`Error::Invalid`] with every fault, [`Error::NameTaken`], or that a store is unavailable.
-    pub async fn register(&self, context: &RequestContext, mut draft: ConnectorDraft) -> Result<Connector, Error> {
-        self.check_surroundings(&mut draft).await?;
-        let settings = draft.parse()?;
-        let change = Connector::register(ConnectorId::new(self.ids.uuid()), settings, &self.act(context));
+    pub async fn register(&self, context: &RequestContext, draft: ConnectorDraft) -> Result<Connector, Error> {
+        let change = self.registration(context, draft).await?;
         let mut unit = self.storage.begin().await?;
         unit.save(&change).await?;
         unit.commit().await?;
         tracing::info!(connector_id = %change.connector().id, "connector registered");
         Ok(change.into_connector())
+    }
+
+    /// Registers a connector under a request that names itself; a repetition is answered as it was the first time.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyKeyReused`], [`Error::IdempotencyKeyInFlight`], or as [`Self::register`].
+    pub async fn register_once(
+        &self,
+        context: &RequestContext,
+        draft: ConnectorDraft,
+        once: &Once<Connector>,
+    ) -> Result<OnceAnswer, Error> {
+        let claim = once.claim(context, self.clock.as_ref());
+        if let Recalled::Answer(answer) = recall(self.storage.as_ref(), &claim).await? {
+            return Ok(OnceAnswer::replayed(answer));
+        }
+        let change = self.registration(context, draft).await?;
+        let answer = (once.render)(change.connector().clone());
+        let mut unit = self.storage.begin().await?;
+        if !unit.keep_answer(&claim, &answer).await? {
+            drop(unit);
+            return match recall(self.storage.as_ref(), &claim).await? {
+                Recalled::Answer(answer) => Ok(OnceAnswer::replayed(answer)),
+                Recalled::Nothing | Recalled::Call(_) => Err(Error::IdempotencyKeyInFlight),
+            };
+        }
+        unit.save(&change).await?;
+        unit.commit().await?;
+        tracing::info!(connector_id = %change.connector().id, "connector registered");
+        Ok(OnceAnswer::fresh(answer))
+    }
+
+    async fn registration(&self, context: &RequestContext, mut draft: ConnectorDraft) -> Result<Change, Error> {
+        self.check_surroundings(&mut draft).await?;
+        let settings = draft.parse()?;
+        Ok(Connector::register(ConnectorId::new(self.ids.uuid()), settings, &self.act(context)))
     }
 
     /// The connector, if it exists for the caller.
@@ -190,7 +225,7 @@ impl ConnectorService {
         context: &RequestContext,
         id: ConnectorId,
         reason: Option<&str>,
-        turn: impl FnOnce(Connector, Option<String>, &Act) -> Option<domain::connector::Change>,
+        turn: impl FnOnce(Connector, Option<String>, &Act) -> Option<Change>,
     ) -> Result<Connector, Error> {
         let mut faults = Faults::new();
         let reason = faults.check("/reason", parse_reason(reason));

@@ -27,6 +27,12 @@ pub enum Error {
         /// The version it has.
         current: i64,
     },
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key belongs to another request")]
+    IdempotencyKeyReused,
+    /// The request that has the idempotency key is still under way.
+    #[error("the request with this idempotency key is under way")]
+    IdempotencyKeyInFlight,
     /// No current API key has the name.
     #[error("no current API key has that name")]
     KeyNotFound,

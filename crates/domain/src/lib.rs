@@ -13,6 +13,7 @@ pub mod error;
 pub mod failure;
 pub mod fault;
 pub mod id;
+pub mod idempotency;
 pub mod integration_log;
 pub mod json;
 pub mod lease;

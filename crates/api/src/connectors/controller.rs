@@ -1,15 +1,18 @@
 //! The operations on connectors.
 
+use application::idempotency::OnceAnswer;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::connector::{Capability, Connector, ConnectorStatus};
+use domain::idempotency::StoredAnswer;
 use domain::repository::{ConnectorFilter, ConnectorPosition};
 
 use super::dto::{ConnectorDto, ConnectorRequest, SwitchRequest, draft};
 use crate::answer;
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::Caller;
+use crate::idempotency::{self, NamedBody};
 use crate::list::{Cursors, List, PageParameters};
 use crate::members::Members;
 use crate::precondition::{IfMatch, etag, is_current};
@@ -35,19 +38,30 @@ fn answered(status: StatusCode, connector: Connector) -> Response {
     responses(
         (status = 201, description = "Registered", body = ConnectorDto,
             headers(("Location" = String, description = "Its path"), ("ETag" = String, description = "Its version"))),
-        (status = 409, description = "`connector-name-taken`"),
+        (status = 409, description = "`connector-name-taken` or `idempotency-key-in-flight`"),
     )
 )]
 pub(crate) async fn create(
     State(state): State<ApiState>,
     Caller(context): Caller,
     query: Query,
-    JsonBody(body): JsonBody,
+    body: NamedBody,
 ) -> Result<Response, Problem> {
     query.finish()?;
-    let connector = state.services.connectors.register(&context, draft(Members::of(body))).await?;
+    let (body, once) = body.into_parts(registered);
+    let connectors = &state.services.connectors;
+    let draft = draft(Members::of(body));
+    let answer = match once {
+        Some(once) => connectors.register_once(&context, draft, &once).await?,
+        None => OnceAnswer::fresh(registered(connectors.register(&context, draft).await?)),
+    };
+    Ok(idempotency::respond(answer))
+}
+
+fn registered(connector: Connector) -> StoredAnswer {
     let location = format!("/api/v1/connectors/{}", connector.id);
-    Ok(([(header::LOCATION, location)], answered(StatusCode::CREATED, connector)).into_response())
+    let headers = [(header::LOCATION, location), etag(&connector)];
+    idempotency::stored(StatusCode::CREATED, &headers, &ConnectorDto::from(connector))
 }
 
 /// List connectors

@@ -62,6 +62,8 @@ problems! {
         "Names are unique without regard to case. Choose another one, or change the existing connector.";
     ConnectorEnabled = "connector-enabled", 409, "The connector is enabled",
         "Only a disabled connector can be deleted. Disable it first.";
+    IdempotencyKeyInFlight = "idempotency-key-in-flight", 409, "The request with this key is under way",
+        "A request with the same `Idempotency-Key` has not been answered yet. Repeat after `Retry-After`: you get its answer.";
     PreconditionFailed = "precondition-failed", 412, "The connector has changed",
         "`If-Match` names a version that is no longer current. Read the connector again, apply your change to it, and repeat with its new `ETag`.";
     PayloadTooLarge = "payload-too-large", 413, "The body is too large",
@@ -80,6 +82,8 @@ problems! {
         "`endpoint` is a path below the connector's `endpointBaseUrl`; it cannot change scheme, host, port or base path.";
     ForbiddenHeader = "forbidden-header", 422, "The header cannot be set",
         "The service or the connector's configuration sets this header itself.";
+    IdempotencyKeyReused = "idempotency-key-reused", 422, "The key belongs to another request",
+        "The `Idempotency-Key` was used for a request with another path or body within the last 24 hours. Choose another key for another request.";
     SecretNotFound = "secret-not-found", 422, "The secret does not exist",
         "`authenticationSecretRef` names a secret that its store does not have. Put the secret there first.";
     SecretStoreUnknown = "secret-store-unknown", 422, "The secret store is not configured",

@@ -5,10 +5,11 @@ use domain::api_key::{ApiKey, KeyChange};
 use domain::connector::{Change, Connector};
 use domain::error::StorageError;
 use domain::id::ConnectorId;
+use domain::idempotency::{IdempotencyClaim, StoredAnswer};
 use domain::repository::{StorageResult, UnitOfWork};
 
 use super::engine::Session;
-use super::{api_key, audit, connector};
+use super::{api_key, audit, connector, idempotency};
 
 /// A unit of work on either engine. Its transaction is undone when it is dropped.
 pub(super) struct SqlUnitOfWork {
@@ -54,6 +55,11 @@ impl UnitOfWork for SqlUnitOfWork {
             Err(error) => Err(error),
         };
         self.noted(saved)
+    }
+
+    async fn keep_answer(&mut self, claim: &IdempotencyClaim, answer: &StoredAnswer) -> StorageResult<bool> {
+        let claimed = idempotency::claim(&mut self.transaction, claim, None, Some(answer)).await;
+        self.noted(claimed)
     }
 
     async fn commit(self: Box<Self>) -> StorageResult<()> {

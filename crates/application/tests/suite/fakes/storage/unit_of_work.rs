@@ -8,6 +8,7 @@ use domain::audit::{AuditEntry, ChainedEntry, GENESIS};
 use domain::connector::{Change, ChangeKind, Connector};
 use domain::error::StorageError;
 use domain::id::ConnectorId;
+use domain::idempotency::{ClaimedEffect, IdempotencyClaim, StoredAnswer};
 use domain::repository::{StorageResult, UnitOfWork};
 use tokio::sync::OwnedMutexGuard;
 
@@ -60,6 +61,10 @@ impl UnitOfWork for MemoryUnitOfWork {
         let saved = self.tables.save_key(change);
         self.failed |= saved.is_err();
         saved
+    }
+
+    async fn keep_answer(&mut self, claim: &IdempotencyClaim, answer: &StoredAnswer) -> StorageResult<bool> {
+        Ok(self.tables.claim(claim, ClaimedEffect::Answered(answer.clone())))
     }
 
     async fn commit(mut self: Box<Self>) -> StorageResult<()> {
