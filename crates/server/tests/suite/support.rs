@@ -3,7 +3,7 @@
 pub(crate) mod canary;
 pub(crate) mod exchange;
 pub(crate) mod openapi;
-mod program;
+pub(crate) mod program;
 pub(crate) mod service;
 pub(crate) mod shape;
 pub(crate) mod upstream;

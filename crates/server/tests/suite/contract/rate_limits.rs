@@ -51,7 +51,7 @@ async fn fault_16_three_replicas_let_no_more_go_than_the_limit() {
         };
         calls.spawn(async move { request.json(&call()).send().await.expect(200)["log"].clone() });
     }
-    let logs = calls.join_all().await;
+    let logs: Vec<Value> = calls.join_all().await;
     let expected = HashMap::from([("Success".to_owned(), 20), ("rate-limited".to_owned(), 25)]);
     assert_eq!(tally(&logs), expected);
     assert_eq!(upstream.hits().len(), 20);
