@@ -1,20 +1,32 @@
 //! Executing calls: skip, record, retry, redact, map. The mechanics of HTTP are behind [`CallExecutor`].
 
 mod answer;
+mod beginning;
+mod breakers;
 mod credential;
 mod gate;
 mod judgement;
+mod known;
+mod limits;
+mod lookup;
+mod named;
 mod outcome;
 mod payload;
+mod per_connector;
+mod quotas;
 mod response;
 mod running;
+mod slots;
+mod turnstile;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use domain::call::{Call, CallDraft};
 use domain::connector::Connector;
+use domain::failure::Failure;
 use domain::id::{ConnectorId, LogId};
-use domain::integration_log::{CallIntent, IntegrationLog};
+use domain::integration_log::{CallIntent, Completion, IntegrationLog, IntegrationStatus};
 use domain::mapping::MappingOutcome;
 use domain::repository::Storage;
 use tokio::sync::Semaphore;
@@ -23,18 +35,27 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use self::beginning::Beginning;
+pub use self::credential::CredentialSources;
+use self::known::KnownConnectors;
+pub use self::limits::CallLimits;
+use self::limits::Limits;
+use self::lookup::Lookups;
+use self::named::{Ended, Named};
 pub use self::response::{AnsweredBody, AnsweredResponse};
-use self::running::Running;
+use self::turnstile::Turnstile;
 use crate::context::RequestContext;
 use crate::error::Error;
-use crate::ports::{CallExecutor, Clock, Ids, SecretStore};
+use crate::idempotency::{Once, OnceAnswer};
+use crate::lease::LeaseKeeper;
+use crate::ports::{CallExecutor, Clock, Ids};
 use crate::redaction::Redactor;
 
 /// How many large answers are read and mapped at the same time: each takes many times its size in memory.
 const JUDGED_AT_ONCE: usize = 2;
 
 /// What a call came to. Everything in it is redacted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Execution {
     /// The record of the call.
     pub log: IntegrationLog,
@@ -51,10 +72,15 @@ pub struct Execution {
 #[derive(Clone)]
 pub struct IntegrationExecutionService {
     storage: Arc<dyn Storage>,
-    secrets: Arc<dyn SecretStore>,
+    sources: CredentialSources,
     executor: Arc<dyn CallExecutor>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    leases: Arc<LeaseKeeper>,
+    known: KnownConnectors,
+    lookups: Arc<Lookups>,
+    limits: Arc<Limits>,
+    turnstile: Arc<Turnstile>,
     shutdown: CancellationToken,
     calls: TaskTracker,
     judging: Arc<Semaphore>,
@@ -65,22 +91,35 @@ impl IntegrationExecutionService {
     #[must_use]
     pub fn new(
         storage: Arc<dyn Storage>,
-        secrets: Arc<dyn SecretStore>,
+        sources: CredentialSources,
         executor: Arc<dyn CallExecutor>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
+        leases: Arc<LeaseKeeper>,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
+            lookups: Arc::new(Lookups::new(storage.clone())),
+            limits: Arc::new(Limits::new(CallLimits::default())),
+            turnstile: Arc::new(Turnstile::new(storage.clone())),
             storage,
-            secrets,
+            sources,
             executor,
             clock,
             ids,
+            leases,
+            known: KnownConnectors::default(),
             shutdown,
             calls: TaskTracker::new(),
             judging: Arc::new(Semaphore::new(JUDGED_AT_ONCE)),
         }
+    }
+
+    /// The same service with these limits instead of the usual ones.
+    #[must_use]
+    pub fn limited(mut self, limits: CallLimits) -> Self {
+        self.limits = Arc::new(Limits::new(limits));
+        self
     }
 
     /// Executes one call to its end, which the caller need not wait for: a call that was begun is finished and recorded
@@ -95,21 +134,44 @@ impl IntegrationExecutionService {
         id: ConnectorId,
         draft: CallDraft,
     ) -> Result<Execution, Error> {
-        let begun = Instant::now();
+        match self.begin(context, id, draft, None).await? {
+            Ended::Now(execution) => Ok(*execution),
+            Ended::Before(_) => unreachable!("a call without a key has no earlier answer"),
+        }
+    }
+
+    /// Executes a call under a request that names itself; a repetition is answered as it was the first time, and the
+    /// call is made once.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyKeyReused`], [`Error::IdempotencyKeyInFlight`], or as [`Self::execute`].
+    pub async fn execute_once(
+        &self,
+        context: &RequestContext,
+        id: ConnectorId,
+        draft: CallDraft,
+        once: &Once<Execution>,
+    ) -> Result<OnceAnswer, Error> {
+        let named = Named { claim: once.claim(context, self.clock.as_ref()), render: Arc::clone(&once.render) };
+        Ok(match self.begin(context, id, draft, Some(named)).await? {
+            Ended::Now(execution) => OnceAnswer::fresh((once.render)(*execution)),
+            Ended::Before(answer) => OnceAnswer::replayed(answer),
+        })
+    }
+
+    async fn begin(
+        &self,
+        context: &RequestContext,
+        id: ConnectorId,
+        draft: CallDraft,
+        named: Option<Named>,
+    ) -> Result<Ended, Error> {
+        let (begun, came) = (Instant::now(), self.clock.now());
         if !context.principal.scope.contains(id) {
             return Err(Error::ConnectorNotFound);
         }
-        let connector = self.storage.find_connector(id).await?.ok_or(Error::ConnectorNotFound)?;
-        let call = draft.parse(&connector)?;
-        let running = Running {
-            service: self.clone(),
-            intent: self.intent(context, &connector, &call),
-            context: context.clone(),
-            connector,
-            call,
-            begun,
-        };
-        let task = self.calls.spawn(running.run().in_current_span());
+        let beginning = Beginning { service: self.clone(), context: context.clone(), id, draft, begun, came, named };
+        let task = self.calls.spawn(beginning.run().in_current_span());
         task.await.map_err(|error| Error::Internal(Box::new(error)))?
     }
 
@@ -119,7 +181,7 @@ impl IntegrationExecutionService {
         self.calls.wait().await;
     }
 
-    fn intent(&self, context: &RequestContext, connector: &Connector, call: &Call) -> CallIntent {
+    fn intent(&self, context: &RequestContext, connector: &Connector, call: &Call, came: DateTime<Utc>) -> CallIntent {
         CallIntent {
             id: LogId::new(self.ids.uuid()),
             connector_id: connector.id,
@@ -131,7 +193,19 @@ impl IntegrationExecutionService {
             // The request itself goes to `call.url`.
             endpoint: Redactor::of_names().text(&call.endpoint),
             initiated_by: context.principal.actor.name.clone(),
-            started_at: self.clock.now(),
+            started_at: came,
         }
+    }
+
+    fn completion(
+        &self,
+        begun: Instant,
+        status: IntegrationStatus,
+        http_status_code: Option<u16>,
+        attempt_count: u32,
+        failure: Option<Failure>,
+    ) -> Completion {
+        let duration = begun.elapsed();
+        Completion { status, http_status_code, attempt_count, failure, duration, completed_at: self.clock.now() }
     }
 }

@@ -13,7 +13,7 @@ use crate::integration_log::{HttpMethod, OperationType};
 pub const MAX_PARAMETERS: usize = 100;
 
 /// A call as it was read, with what was already found wrong with it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CallDraft {
     /// `pull` or `push`; required.
     pub operation_type: Option<String>,

@@ -46,6 +46,10 @@ id!(
     LogId
 );
 id!(
+    /// Names the lease of one process on the calls that it began.
+    LeaseId
+);
+id!(
     /// Names an API key; the key itself is never stored.
     ApiKeyId
 );

@@ -228,6 +228,21 @@ pub struct Payloads {
     pub response: Option<Value>,
 }
 
+/// Everything that is written at the end of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The call.
+    pub call: LogId,
+    /// The path as it may be kept: a secret in it was not known when the intent was written.
+    pub endpoint: String,
+    /// How it ended.
+    pub completion: Completion,
+    /// The last attempt; those before it are written already.
+    pub last_attempt: Option<Attempt>,
+    /// What went over the wire.
+    pub payloads: Payloads,
+}
+
 /// One call with everything that is kept of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntegrationLogPage {

@@ -1,5 +1,8 @@
 //! The ports of persistence. Reading goes through the repositories, audited changes through a [`UnitOfWork`], calls
-//! through the [`IntegrationLogRepository`], whose writes do not share a transaction with anything.
+//! through the [`CallJournal`].
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,11 +12,14 @@ use crate::api_key::{ApiKey, KeyChange, KeyDigest};
 use crate::audit::{AuditFilter, ChainedEntry};
 use crate::connector::{Capability, Change, Connector, ConnectorStatus};
 use crate::error::StorageError;
-use crate::id::{ConnectorId, LogId};
+use crate::id::{ConnectorId, LeaseId, LogId};
+use crate::idempotency::{IdempotencyClaim, KeptAnswer, KnownKey, StoredAnswer};
 use crate::integration_log::{
-    Attempt, CallIntent, Completion, IntegrationLog, IntegrationLogPage, LogFilter, LogOrder, LogPosition, Payloads,
+    Attempt, CallIntent, Completion, IntegrationLog, IntegrationLogPage, LogFilter, LogOrder, LogPosition, Outcome,
 };
+use crate::lease::{Orphan, Premise};
 use crate::page::{Page, PageRequest};
+use crate::rate_limit::Permits;
 
 /// What every port answers.
 pub type StorageResult<T> = Result<T, StorageError>;
@@ -59,17 +65,27 @@ pub trait ConnectorRepository: Send + Sync {
 /// How the beginning of a call was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
-    /// `InProgress` is durable: the connector was enabled when it was written.
+    /// `InProgress` is durable: the whole premise held when it was written.
     InProgress,
-    /// The connector was not enabled (or is gone): nothing was written.
-    NotEnabled,
+    /// The connector is not enabled, was changed, or is gone; or the lease has lapsed. Nothing was written.
+    Refused,
 }
 
-/// Recording and reading calls.
+/// What became of something that was to be written about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is durable.
+    Kept,
+    /// The call is not this process's any more: its lease has lapsed, or it has ended. Nothing was written.
+    Refused,
+}
+
+/// Writing calls. The writes of different calls may be made durable together; none waits for that longer than it takes.
 #[async_trait]
-pub trait IntegrationLogRepository: Send + Sync {
-    /// Writes the intent of a call, if its connector is enabled at that very moment. Durable when it returns.
-    async fn begin_call(&self, intent: &CallIntent) -> StorageResult<Begun>;
+pub trait CallJournal: Send + Sync {
+    /// Writes the intent of a call, if `premise` holds at that very moment. Durable when it returns; when it fails,
+    /// nothing stays behind for good.
+    async fn begin_call(&self, intent: &CallIntent, premise: &Premise) -> StorageResult<Begun>;
 
     /// Writes a call that was skipped.
     async fn skip_call(&self, intent: &CallIntent, completion: &Completion) -> StorageResult<()>;
@@ -80,19 +96,35 @@ pub trait IntegrationLogRepository: Send + Sync {
     -> StorageResult<bool>;
 
     /// Writes a failed attempt before the wait for the next one.
-    async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<()>;
+    async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<Recorded>;
 
-    /// Writes the outcome of a call, its last attempt with it. Writing the same outcome again changes nothing.
-    /// `endpoint` is the path as it may be kept: a secret in it was not known when the intent was written.
-    async fn complete_call(
-        &self,
-        call: LogId,
-        endpoint: &str,
-        completion: &Completion,
-        last_attempt: Option<&Attempt>,
-        payloads: &Payloads,
-    ) -> StorageResult<()>;
+    /// Writes the outcome of a call. Writing the same outcome again changes nothing and is `Kept`.
+    async fn complete_call(&self, outcome: &Arc<Outcome>) -> StorageResult<Recorded>;
+}
 
+/// Who lives, and what becomes of the calls of those who do not (DU-2). All times are by the clock of the store.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Opens a new lease.
+    async fn open_lease(&self, lease: LeaseId) -> StorageResult<()>;
+
+    /// Extends a lease; false when it has lapsed, which is for good.
+    async fn extend_lease(&self, lease: LeaseId) -> StorageResult<bool>;
+
+    /// Ends a lease at once.
+    async fn release_lease(&self, lease: LeaseId) -> StorageResult<()>;
+
+    /// Parts a call from its lease, as if that had lapsed for this call alone.
+    async fn disown_call(&self, call: LogId) -> StorageResult<()>;
+
+    /// Ends up to `batch` calls of lapsed leases as `Failed` with `outcome-unknown`, at the time `at`. An attempt may
+    /// have been under way: it is counted, as one whose outcome is unknown.
+    async fn recover_orphans(&self, at: DateTime<Utc>, batch: u32) -> StorageResult<Vec<Orphan>>;
+}
+
+/// Reading calls.
+#[async_trait]
+pub trait IntegrationLogRepository: Send + Sync {
     /// One call with everything that is kept of it.
     async fn find_log(&self, id: LogId) -> StorageResult<Option<IntegrationLogPage>>;
 
@@ -127,9 +159,62 @@ pub trait ApiKeyRepository: Send + Sync {
     async fn list_keys(&self) -> StorageResult<Vec<ApiKey>>;
 }
 
+/// The rate limits and pauses of connectors, shared by all replicas and judged by the store's clock (RL-1, RL-2, RT-7).
+#[async_trait]
+pub trait RateLimits: Send + Sync {
+    /// Takes up to `wanted` permits under the connector's limit and pause as they stand in the store at that moment.
+    /// What is granted is durable when this returns, and is not given back.
+    async fn take_permits(&self, connector: ConnectorId, wanted: u32) -> StorageResult<Permits>;
+
+    /// Lets no attempt of the connector go for so long, counted from now; a pause that lasts longer stays. The next
+    /// switching of the connector ends it.
+    async fn pause(&self, connector: ConnectorId, length: Duration) -> StorageResult<()>;
+}
+
+/// Requests that name themselves.
+#[async_trait]
+pub trait IdempotencyKeys: Send + Sync {
+    /// What is known of the key that is about to be claimed; nothing when the claim to it has lapsed.
+    async fn find_idempotency_key(&self, claim: &IdempotencyClaim) -> StorageResult<Option<KnownKey>>;
+
+    /// As [`CallJournal::begin_call`], together with the claim to a key. Refused also when the key belongs to another
+    /// request.
+    async fn begin_call_once(
+        &self,
+        intent: &CallIntent,
+        premise: &Premise,
+        claim: &IdempotencyClaim,
+    ) -> StorageResult<Begun>;
+
+    /// As [`CallJournal::skip_call`], together with the claim to a key and the answer. Refused when the key belongs to
+    /// another request.
+    async fn skip_call_once(
+        &self,
+        intent: &CallIntent,
+        completion: &Completion,
+        kept: &KeptAnswer,
+    ) -> StorageResult<Recorded>;
+
+    /// As [`CallJournal::complete_call`], together with the answer to the request that began the call.
+    async fn complete_call_once(&self, outcome: &Arc<Outcome>, kept: &KeptAnswer) -> StorageResult<Recorded>;
+
+    /// Forgets up to `batch` keys that were claimed before that moment, the oldest first, and answers how many there
+    /// were. What they had the effect of stays.
+    async fn forget_idempotency_keys(&self, before: DateTime<Utc>, batch: u32) -> StorageResult<u64>;
+}
+
 /// The whole store.
 #[async_trait]
-pub trait Storage: ConnectorRepository + IntegrationLogRepository + AuditTrail + ApiKeyRepository {
+pub trait Storage:
+    ConnectorRepository
+    + CallJournal
+    + Leases
+    + RateLimits
+    + IntegrationLogRepository
+    + AuditTrail
+    + ApiKeyRepository
+    + IdempotencyKeys
+{
     /// Begins a unit of work. It must not be held across an outbound call.
     async fn begin(&self) -> StorageResult<Box<dyn UnitOfWork>>;
 
@@ -160,6 +245,10 @@ pub trait UnitOfWork: Send {
     /// # Errors
     /// [`StorageError::NameTaken`], or that the store failed.
     async fn save_key(&mut self, change: &KeyChange) -> StorageResult<()>;
+
+    /// Claims a key for this unit of work and keeps the answer to its request, or answers false when the key belongs to
+    /// another request. Waits for a unit of work that claims the same key, so it comes before anything else.
+    async fn keep_answer(&mut self, claim: &IdempotencyClaim, answer: &StoredAnswer) -> StorageResult<bool>;
 
     /// Makes everything durable.
     async fn commit(self: Box<Self>) -> StorageResult<()>;

@@ -8,11 +8,15 @@ mod conditions;
 mod connector;
 mod engine;
 mod failure;
+mod idempotency;
 mod integration_log;
+mod journal;
+mod leases;
 mod migrations;
 mod options;
 #[cfg(test)]
 mod plans;
+mod rate_limit;
 mod rows;
 mod unit_of_work;
 mod url;
@@ -23,6 +27,7 @@ use sqlx::FromRow;
 
 use self::columns::Digest;
 use self::engine::{Pool, fetch, only};
+use self::journal::Journal;
 pub use self::options::StorageOptions;
 use self::rows::{Stored, Unreadable};
 use self::unit_of_work::SqlUnitOfWork;
@@ -32,6 +37,7 @@ pub use self::url::{DatabaseUrl, InvalidDatabaseUrl};
 #[derive(Clone)]
 pub struct SqlStorage {
     pool: Pool,
+    journal: Journal,
 }
 
 impl SqlStorage {
@@ -41,7 +47,9 @@ impl SqlStorage {
     /// # Errors
     /// The file cannot be opened.
     pub async fn connect(url: &DatabaseUrl, options: &StorageOptions) -> StorageResult<Self> {
-        Ok(Self { pool: options.open(url).await? })
+        let pool = options.open(url).await?;
+        let journal = Journal::start(options.journal_writer(url, &pool));
+        Ok(Self { pool, journal })
     }
 
     /// Brings the schema to this version; does nothing when it has it. Replicas may do it at the same time.
@@ -54,6 +62,7 @@ impl SqlStorage {
 
     /// Closes all connections, after the work under way on them; whatever is asked later is refused as unavailable.
     pub async fn close(&self) {
+        self.journal.close().await;
         match &self.pool {
             Pool::Postgres(pool) => pool.close().await,
             Pool::Sqlite { writer, readers } => {

@@ -11,14 +11,17 @@ use api::{AuthenticationMode, Options, Services};
 use application::api_key::ApiKeyService;
 use application::audit::AuditService;
 use application::connector::ConnectorService;
-use application::execution::IntegrationExecutionService;
+use application::execution::{CredentialSources, IntegrationExecutionService};
 use application::health::HealthService;
 use application::integration_log::IntegrationLogService;
-use application::ports::{CallExecutor, Clock, Ids, SecretStore};
+use application::lease::LeaseKeeper;
+use application::ports::{Clock, Ids, SecretStore};
+use application::recovery::Recovery;
 use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::repository::Storage;
 use infrastructure::http::{ClientError, ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
+use infrastructure::oauth2::OAuth2Tokens;
 use infrastructure::secrets::{CachedStore, EnvStore, FileStore, SecretStores, VaultSettings, VaultStore};
 use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
 use infrastructure::system::{SystemClock, UuidV7Ids};
@@ -32,6 +35,9 @@ pub(crate) struct Application {
     pub router: axum::Router,
     pub services: Services,
     pub store: SqlStorage,
+    /// The lease of this process on its calls.
+    pub leases: Arc<LeaseKeeper>,
+    pub recovery: Recovery,
     /// Cancelled when the end begins: the replica is no longer ready, and no call waits for another attempt.
     pub shutdown: CancellationToken,
 }
@@ -47,18 +53,24 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     let ids: Arc<dyn Ids> = Arc::new(UuidV7Ids);
     let secrets = secret_stores(config)?;
     let destinations = DestinationPolicy::new(config.allow_http, config.allowed_destinations.clone());
-    let executor = executor(config, destinations.clone(), &ids, &clock)?;
+    let outbound = outbound(config, destinations.clone())?;
+    let tokens = OAuth2Tokens::new(&outbound, clock.clone()).map_err(|error| no_outbound(&error))?;
+    let executor = ReqwestExecutor::new(outbound, ids.clone(), clock.clone()).map_err(|error| no_outbound(&error))?;
+    let leases = Arc::new(LeaseKeeper::new(storage.clone(), ids.clone()));
+    let recovery = Recovery::new(storage.clone(), clock.clone());
     let shutdown = CancellationToken::new();
 
     let connectors = ConnectorService::new(storage.clone(), secrets.clone(), destinations, clock.clone(), ids.clone());
     let execution = IntegrationExecutionService::new(
         storage.clone(),
-        secrets,
-        executor,
+        CredentialSources { secrets, tokens: Arc::new(tokens) },
+        Arc::new(executor),
         clock.clone(),
         ids.clone(),
+        leases.clone(),
         shutdown.clone(),
-    );
+    )
+    .limited(config.call_limits);
     let services = Services {
         connectors: Arc::new(connectors),
         execution,
@@ -78,7 +90,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         inbound_limit_per_minute: config.inbound_limit_per_minute,
         cursor_key,
     };
-    Ok(Application { router: api::app(services.clone(), options), services, store, shutdown })
+    Ok(Application { router: api::app(services.clone(), options), services, store, leases, recovery, shutdown })
 }
 
 /// Opens the store, and creates the folder of an embedded one. The schema is left as it is.
@@ -173,10 +185,7 @@ pub(crate) fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Fai
 }
 
 /// A store that is asked over the network, behind the cache.
-fn cached(
-    name: &str,
-    store: Result<impl SecretStore + 'static, ClientError>,
-) -> Result<Arc<dyn SecretStore>, Failure> {
+fn cached(name: &str, store: Result<impl SecretStore + 'static, ClientError>) -> Result<Arc<dyn SecretStore>, Failure> {
     let cannot = |error| Failure::caused(format_args!("cannot set up the secret store {name}"), &error);
     Ok(Arc::new(CachedStore::new(Arc::new(store.map_err(cannot)?))))
 }
@@ -201,13 +210,11 @@ fn trusted_roots(config: &Config) -> Result<TrustedRoots, Failure> {
     Ok(roots)
 }
 
-fn executor(
-    config: &Config,
-    policy: DestinationPolicy,
-    ids: &Arc<dyn Ids>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn CallExecutor>, Failure> {
-    let settings = ExecutorSettings { policy, roots: trusted_roots(config)?, names: NameServers::default() };
-    let executor = ReqwestExecutor::new(settings, ids.clone(), clock.clone());
-    Ok(Arc::new(executor.map_err(|error| Failure::caused("cannot set up outbound calls", &error))?))
+/// What calls and token requests have in common.
+fn outbound(config: &Config, policy: DestinationPolicy) -> Result<ExecutorSettings, Failure> {
+    Ok(ExecutorSettings { policy, roots: trusted_roots(config)?, names: NameServers::default() })
+}
+
+fn no_outbound(error: &ClientError) -> Failure {
+    Failure::caused("cannot set up outbound calls", error)
 }

@@ -1,21 +1,28 @@
 //! What the service asks before and learns after every attempt of a call (RT-10, RT-11).
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::failure::{ErrorCode, Failure};
-use domain::id::{ConnectorId, LogId};
+use domain::id::{ConnectorId, LeaseId, LogId};
 use domain::integration_log::{Attempt, CallIntent};
-use domain::repository::Storage;
+use domain::rate_limit;
+use domain::repository::{Recorded, Storage};
+use domain::retry::LEAST_ATTEMPT;
+use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::credential::{Proof, Renewal};
+use super::limits::CallBounds;
+use super::turnstile::Turnstile;
 use super::{IntegrationExecutionService, payload};
 use crate::error::Causes;
+use crate::lease::LeaseKeeper;
 use crate::ports::{AttemptGate, Credential, Passed};
-use crate::redaction::Redactor;
+use crate::redaction::{RedactionError, Redactor};
 
 /// How long the question of the intent, whether the connector is enabled, holds for the first attempt: the look-up of the
 /// secret comes in between.
@@ -24,48 +31,106 @@ const QUESTION_HOLDS: Duration = Duration::from_secs(1);
 /// The gate of one call.
 pub(super) struct CallGate<'a> {
     storage: &'a dyn Storage,
+    leases: &'a LeaseKeeper,
+    bounds: CallBounds<'a>,
     shutdown: &'a CancellationToken,
     connector: ConnectorId,
     call: LogId,
+    lease: LeaseId,
     begun: Instant,
-    /// The switching that the call was begun under: another one means that the connector was disabled since.
-    switched_at: Option<DateTime<Utc>>,
-    redactor: OnceLock<Arc<Redactor>>,
-    state: Mutex<State>,
+    terms: Terms,
+    turnstile: &'a Arc<Turnstile>,
+    state: Mutex<State<'a>>,
+}
+
+/// What a call was begun under.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// The switching of the connector: another one means that it was disabled since.
+    pub(super) switched_at: Option<DateTime<Utc>>,
+    /// Whether the connector had a rate limit.
+    pub(super) limited: bool,
+    /// The end of the call.
+    pub(super) deadline: Instant,
 }
 
 #[derive(Default)]
-struct State {
+struct State<'a> {
     started: u32,
     unsaved: Option<Attempt>,
+    /// Every secret of the call, those that were renewed included, and what keeps them out.
+    secrets: Vec<SecretString>,
+    redactor: Option<Arc<Redactor>>,
+    renewal: Option<Renewal<'a>>,
 }
 
 impl<'a> CallGate<'a> {
     pub(super) fn new(
         service: &'a IntegrationExecutionService,
         intent: &CallIntent,
-        switched_at: Option<DateTime<Utc>>,
+        lease: LeaseId,
+        terms: Terms,
     ) -> Self {
         Self {
             storage: service.storage.as_ref(),
+            leases: &service.leases,
+            bounds: service.limits.of_call(intent.connector_id),
             shutdown: &service.shutdown,
             connector: intent.connector_id,
             call: intent.id,
+            lease,
             begun: Instant::now(),
-            switched_at,
-            redactor: OnceLock::new(),
+            terms,
+            turnstile: &service.turnstile,
             state: Mutex::default(),
         }
     }
 
-    /// From now on the texts of attempts are redacted with `redactor`, which comes back to be shared.
-    pub(super) fn redact_with(&self, redactor: Redactor) -> Arc<Redactor> {
-        Arc::clone(self.redactor.get_or_init(|| Arc::new(redactor)))
+    /// Waits for a permit. Without a limit there is none to wait for, but for a retry it may have come by now, or the
+    /// upstream may have asked for a pause.
+    async fn permit(&self, number: u32) -> Result<Passed, Failure> {
+        if !self.terms.limited && number == 1 {
+            return Ok(Passed::default());
+        }
+        // A permit that leaves no time for its attempt would be wasted.
+        let until = self.terms.deadline.checked_sub(LEAST_ATTEMPT).unwrap_or(self.terms.deadline);
+        tokio::select! {
+            biased;
+            failure = self.interrupted() => Err(failure),
+            passed = self.turnstile.pass(self.connector, until) => passed,
+        }
     }
 
-    /// The redactor, once the secret is known.
-    pub(super) fn redactor(&self) -> Option<Arc<Redactor>> {
-        self.redactor.get().cloned()
+    /// What an upstream asks of one call it asks of all (RT-7). A pause that cannot be written is of no consequence for
+    /// the call.
+    async fn heed(&self, attempt: &Attempt, failure: Option<&Failure>) {
+        let asked = failure.and_then(|failure| failure.retry_after);
+        let Some(pause) = rate_limit::pause_after(attempt.http_status_code, asked) else { return };
+        match self.storage.pause(self.connector, pause).await {
+            Ok(()) => tracing::info!(connector_id = %self.connector, seconds = pause.as_secs(), "connector paused"),
+            Err(error) => tracing::error!(error = %Causes(&error), "cannot write the pause of a connector"),
+        }
+    }
+
+    /// From now on these values, too, are kept out of what is told of the call.
+    ///
+    /// # Errors
+    /// They cannot be searched for; nothing may go out with them then.
+    pub(super) fn keep_out(&self, secrets: Vec<SecretString>) -> Result<(), RedactionError> {
+        let mut state = self.state();
+        state.secrets.extend(secrets);
+        state.redactor = Some(Arc::new(Redactor::knowing(&state.secrets)?));
+        Ok(())
+    }
+
+    /// What to do about a 401, once.
+    pub(super) fn renew_with(&self, renewal: Option<Renewal<'a>>) {
+        self.state().renewal = renewal;
+    }
+
+    /// The redactor of everything that is known so far; before there is a secret, of telling names.
+    pub(super) fn redactor(&self) -> Arc<Redactor> {
+        self.state().redactor.clone().unwrap_or_else(|| Arc::new(Redactor::of_names()))
     }
 
     /// How many attempts were let go.
@@ -78,15 +143,13 @@ impl<'a> CallGate<'a> {
         self.state().unsaved.take()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<'a>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn redacted(&self, attempt: Attempt) -> Attempt {
-        let clean = |text: String| match self.redactor.get() {
-            Some(redactor) => payload::storable(&redactor.text(&text)),
-            None => payload::storable(&text),
-        };
+        let redactor = self.redactor();
+        let clean = |text: String| payload::storable(&redactor.text(&text));
         Attempt { error: attempt.error.map(|(code, message)| (code, clean(message))), ..attempt }
     }
 }
@@ -97,9 +160,14 @@ impl AttemptGate for CallGate<'_> {
         if self.shutdown.is_cancelled() {
             return Err(shutting_down());
         }
+        if !self.leases.holds(self.lease) {
+            return Err(lapsed());
+        }
+        self.bounds.would_admit()?;
+        let passed = self.permit(number).await?;
         // The write of the intent has asked already, for a first attempt that follows it at once.
         if number > 1 || self.begun.elapsed() > QUESTION_HOLDS {
-            match self.storage.is_enabled_since(self.connector, self.switched_at).await {
+            match self.storage.is_enabled_since(self.connector, self.terms.switched_at).await {
                 Ok(true) => {}
                 Ok(false) => {
                     let message = "the connector was disabled or deleted; no further attempt was made";
@@ -111,11 +179,13 @@ impl AttemptGate for CallGate<'_> {
                 }
             }
         }
+        // The last question, since its answer holds for an attempt that begins at once.
+        self.bounds.begin()?;
         self.state().started = number;
-        Ok(Passed::default())
+        Ok(passed)
     }
 
-    async fn after(&self, attempt: Attempt, _failure: Option<&Failure>, retrying: bool) -> Result<(), Failure> {
+    async fn after(&self, attempt: Attempt, failure: Option<&Failure>, retrying: bool) -> Result<(), Failure> {
         let attempt = self.redacted(attempt);
         tracing::debug!(
             number = attempt.number,
@@ -124,12 +194,18 @@ impl AttemptGate for CallGate<'_> {
             retrying,
             "attempt ended"
         );
-        if !retrying {
+        self.heed(&attempt, failure).await;
+        let bounds = self.bounds.end(&attempt, failure, retrying);
+        if bounds.is_err() || !retrying {
             self.state().unsaved = Some(attempt);
-            return Ok(());
+            return bounds;
         }
         match self.storage.record_attempt(self.call, &attempt).await {
-            Ok(()) => Ok(()),
+            Ok(Recorded::Kept) => Ok(()),
+            Ok(Recorded::Refused) => {
+                self.state().unsaved = Some(attempt);
+                Err(lapsed())
+            }
             Err(error) => {
                 tracing::error!(error = %Causes(&error), "cannot write the attempt");
                 let why = attempt.error.as_ref().map(|(code, message)| format!("{}: {message}", code.as_str()));
@@ -140,7 +216,27 @@ impl AttemptGate for CallGate<'_> {
     }
 
     async fn renewed_credential(&self) -> Option<Credential> {
-        None
+        let renewal = self.state().renewal.take()?;
+        let renewed = tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => return None,
+            renewed = renewal.renew() => renewed,
+        };
+        match renewed {
+            Ok(Some(Proof { credential, secrets, .. })) => {
+                let kept_out = self.keep_out(secrets);
+                if let Err(error) = &kept_out {
+                    tracing::error!(%error, "a renewed credential is not sent, since it could not be kept out of the traces");
+                }
+                kept_out.is_ok().then_some(credential)
+            }
+            Ok(None) => None,
+            Err(failure) => {
+                let error_code = failure.code.as_str();
+                tracing::warn!(error_code, cause = failure.message, "the refused credential could not be renewed");
+                None
+            }
+        }
     }
 
     async fn interrupted(&self) -> Failure {
@@ -153,7 +249,13 @@ fn shutting_down() -> Failure {
     Failure::new(ErrorCode::Cancelled, "the service is shutting down; no further attempt was made")
 }
 
-fn store_away() -> Failure {
+/// The process was stopped, or cut off from the store, for so long that others take it for dead.
+fn lapsed() -> Failure {
+    let message = "this process lost its lease on the call; no further attempt was made";
+    Failure { retryable: true, ..Failure::new(ErrorCode::InternalError, message) }
+}
+
+pub(super) fn store_away() -> Failure {
     let message = "the service could not reach its store; no further attempt was made";
     Failure { retryable: true, ..Failure::new(ErrorCode::InternalError, message) }
 }

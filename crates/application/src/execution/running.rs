@@ -1,35 +1,39 @@
 //! One call on its way, from its intent to its outcome.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use domain::call::Call;
-use domain::connector::{Connector, ConnectorStatus};
+use domain::connector::Connector;
 use domain::failure::{ErrorCode, Failure};
-use domain::integration_log::{Attempt, CallIntent, Completion, IntegrationLog, IntegrationStatus, Payloads};
+use domain::id::LeaseId;
+use domain::integration_log::{Attempt, CallIntent, Completion, IntegrationLog, IntegrationStatus, Outcome, Payloads};
 use domain::mapping::MappingOutcome;
-use domain::repository::Begun;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::credential::Proof;
-use super::gate::CallGate;
+use super::credential::{Proof, Way};
+use super::gate::{CallGate, Terms};
 use super::judgement::Judgement;
-use super::outcome::Outcome;
+use super::named::Named;
+use super::outcome::CallEnd;
 use super::response::AnsweredResponse;
 use super::{Execution, IntegrationExecutionService, payload};
 use crate::context::RequestContext;
-use crate::error::Error;
-use crate::ports::{AttemptGate, CallPlan};
-use crate::redaction::Redactor;
+use crate::ports::{AttemptGate, CallPlan, Credential};
 
 /// One call on its way.
 pub(super) struct Running {
     pub(super) service: IntegrationExecutionService,
     pub(super) context: RequestContext,
-    pub(super) connector: Connector,
+    pub(super) connector: Arc<Connector>,
     pub(super) call: Call,
     pub(super) intent: CallIntent,
+    /// The lease that it was begun under.
+    pub(super) lease: LeaseId,
     pub(super) begun: Instant,
+    /// The request, if it names itself.
+    pub(super) named: Option<Named>,
 }
 
 /// What is known at the end of a call, before it is recorded.
@@ -45,56 +49,50 @@ struct Ending {
 }
 
 impl Running {
-    /// Skips the call, or makes it and records how it ended.
-    pub(super) async fn run(mut self) -> Result<Execution, Error> {
-        if self.connector.switch.status == ConnectorStatus::Disabled
-            || self.service.storage.begin_call(&self.intent).await? == Begun::NotEnabled
-        {
-            return self.skip().await;
-        }
-        let gate = CallGate::new(&self.service, &self.intent, self.connector.switch.changed_at());
-        let ending = AssertUnwindSafe(self.call_upstream(&gate)).catch_unwind().await;
-        let ending = ending.unwrap_or_else(|_| panicked(&gate));
-        if let Some(redactor) = gate.redactor() {
-            // The intent was written before the secret was known, and its path may hold it.
-            self.intent.endpoint = redactor.text(&self.intent.endpoint);
-        }
-        Ok(self.finish(ending).await)
+    /// Makes the call and records how it ended.
+    pub(super) async fn run(mut self) -> Execution {
+        let (ending, redactor) = {
+            let gate = CallGate::new(&self.service, &self.intent, self.lease, self.terms());
+            let ending = AssertUnwindSafe(self.call_upstream(&gate)).catch_unwind().await;
+            (ending.unwrap_or_else(|_| panicked(&gate)), gate.redactor())
+        };
+        // The intent was written before the secret was known, and its path may hold it.
+        self.intent.endpoint = redactor.text(&self.intent.endpoint);
+        self.finish(ending).await
     }
 
-    /// No outbound call and no look-up of the secret; only the record.
-    async fn skip(self) -> Result<Execution, Error> {
-        let failure = Failure::new(ErrorCode::ConnectorDisabled, "the connector is disabled; nothing was sent");
-        let completion = self.completion(IntegrationStatus::Skipped, None, 0, Some(failure));
-        self.service.storage.skip_call(&self.intent, &completion).await?;
-        tracing::info!(log_id = %self.intent.id, connector_id = %self.intent.connector_id, "call skipped");
-        let log = IntegrationLog::completed(self.intent, completion);
-        Ok(Execution { log, response: None, mapping: None, recorded: true })
+    fn terms(&self) -> Terms {
+        let Connector { switch, settings, .. } = self.connector.as_ref();
+        Terms {
+            switched_at: switch.changed_at(),
+            limited: settings.rate_limit_per_minute > 0,
+            deadline: self.begun + settings.deadline,
+        }
     }
 
-    async fn call_upstream(&self, gate: &CallGate<'_>) -> Ending {
-        let deadline = self.begun + self.connector.settings.deadline;
-        let obtaining = Proof::obtain(&self.connector, self.service.secrets.as_ref(), deadline);
+    async fn call_upstream<'a>(&'a self, gate: &CallGate<'a>) -> Ending {
+        let Terms { deadline, .. } = self.terms();
+        let way = Way { connector: &self.connector, sources: &self.service.sources, deadline };
         let obtained = tokio::select! {
             biased;
             failure = gate.interrupted() => Err(failure),
-            obtained = obtaining => obtained,
+            obtained = Proof::obtain(way) => obtained,
         };
-        let proof = match obtained {
+        let Proof { credential, secrets, renewal } = match obtained {
             Ok(proof) => proof,
             Err(failure) => return Ending::without_answer(failure, gate),
         };
-        let redactor = match Redactor::knowing(proof.secrets()) {
-            Ok(redactor) => gate.redact_with(redactor),
-            Err(error) => {
-                tracing::error!(%error, "a call is not made, since its secret could not be kept out of its traces");
-                let message = "the service could not prepare the redaction of the connector's secret";
-                return Ending::without_answer(Failure::new(ErrorCode::InternalError, message), gate);
-            }
-        };
-        let plan = self.plan(proof, deadline);
-        let request = payload::request(&plan, self.call.body.as_ref(), &redactor);
+        if let Err(error) = gate.keep_out(secrets) {
+            tracing::error!(%error, "a call is not made, since its secret could not be kept out of its traces");
+            let message = "the service could not prepare the redaction of the connector's secret";
+            return Ending::without_answer(Failure::new(ErrorCode::InternalError, message), gate);
+        }
+        gate.renew_with(renewal);
+        let plan = self.plan(credential, deadline);
         let report = self.service.executor.run(&plan, gate).await;
+        // Whatever was learnt on the way is known by now, a renewed credential included.
+        let redactor = gate.redactor();
+        let request = payload::request(&plan, self.call.body.as_ref(), &redactor);
         let (attempts, http_status_code) = (report.attempts, report.status);
         let mapping = self.call.apply_mapping.then(|| self.connector.settings.mapping_configuration.clone());
         let judgement = Judgement::reach(report, redactor, mapping, &self.service.judging).await;
@@ -111,7 +109,7 @@ impl Running {
         }
     }
 
-    fn plan(&self, proof: Proof, deadline: Instant) -> CallPlan {
+    fn plan(&self, credential: Credential, deadline: Instant) -> CallPlan {
         let settings = &self.connector.settings;
         let key = settings.idempotency_key_header.as_ref();
         CallPlan {
@@ -119,7 +117,7 @@ impl Running {
             url: self.call.url.clone(),
             headers: self.call.headers.clone(),
             body: self.call.body.as_ref().map(|body| body.to_string().into_bytes()),
-            credential: proof.into_credential(),
+            credential,
             idempotency_key: key.map(|header| (header.clone(), self.intent.id.to_string())),
             correlation_id: self.context.correlation_id.clone(),
             trace: self.context.trace.clone(),
@@ -130,35 +128,21 @@ impl Running {
     }
 
     async fn finish(self, ending: Ending) -> Execution {
-        let completion = self.completion(ending.status, ending.http_status_code, ending.attempts, ending.failure);
+        let Ending { status, failure, attempts, http_status_code, last_attempt, answer, mapping, payloads } = ending;
+        let completion = self.service.completion(self.begun, status, http_status_code, attempts, failure);
         log_outcome(&self.intent, &completion);
         let outcome = Outcome {
             call: self.intent.id,
             endpoint: self.intent.endpoint.clone(),
             completion: completion.clone(),
-            last_attempt: ending.last_attempt,
-            payloads: ending.payloads,
+            last_attempt,
+            payloads,
         };
-        let recorded = self.service.record(outcome).await;
         let log = IntegrationLog::completed(self.intent, completion);
-        Execution { log, response: ending.answer, mapping: ending.mapping, recorded }
-    }
-
-    fn completion(
-        &self,
-        status: IntegrationStatus,
-        http_status_code: Option<u16>,
-        attempt_count: u32,
-        failure: Option<Failure>,
-    ) -> Completion {
-        Completion {
-            status,
-            http_status_code,
-            attempt_count,
-            failure,
-            duration: self.begun.elapsed(),
-            completed_at: self.service.clock.now(),
-        }
+        let execution = Execution { log, response: answer, mapping, recorded: true };
+        let kept = self.named.map(|named| named.keep(&execution));
+        let ending = CallEnd { outcome: Arc::new(outcome), kept };
+        Execution { recorded: self.service.record(ending, self.lease).await, ..execution }
     }
 }
 
@@ -184,7 +168,7 @@ fn panicked(gate: &CallGate<'_>) -> Ending {
     Ending::without_answer(Failure::new(ErrorCode::InternalError, message), gate)
 }
 
-fn log_outcome(intent: &CallIntent, completion: &Completion) {
+pub(super) fn log_outcome(intent: &CallIntent, completion: &Completion) {
     let error_code = completion.failure.as_ref().map(|failure| failure.code.as_str());
     tracing::info!(
         log_id = %intent.id,

@@ -4,6 +4,7 @@ mod answer;
 mod attempt;
 mod breaker;
 mod credential;
+mod lease;
 mod payload;
 mod quota;
 mod rate_limit;

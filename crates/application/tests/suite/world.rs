@@ -9,8 +9,9 @@ use application::audit::AuditService;
 use application::connector::ConnectorService;
 use application::context::RequestContext;
 use application::error::Error;
-use application::execution::{Execution, IntegrationExecutionService};
+use application::execution::{CallLimits, CredentialSources, Execution, IntegrationExecutionService};
 use application::integration_log::IntegrationLogService;
+use application::lease::LeaseKeeper;
 use domain::access::{Actor, ActorType, Principal, Role, Scope};
 use domain::call::CallDraft;
 use domain::connector::{Connector, ConnectorDraft};
@@ -22,7 +23,9 @@ use domain::id::ConnectorId;
 use domain::integration_log::IntegrationStatus;
 use tokio_util::sync::CancellationToken;
 
-use crate::fakes::{CountingIds, Journal, MemoryStorage, ScriptedExecutor, ScriptedSecrets, Step, SteppableClock};
+use crate::fakes::{
+    CountingIds, Journal, MemoryStorage, ScriptedExecutor, ScriptedSecrets, ScriptedTokens, Step, SteppableClock,
+};
 
 pub(crate) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -30,8 +33,10 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) storage: Arc<MemoryStorage>,
     pub(crate) secrets: Arc<ScriptedSecrets>,
+    pub(crate) tokens: Arc<ScriptedTokens>,
     pub(crate) executor: Arc<ScriptedExecutor>,
     pub(crate) clock: Arc<SteppableClock>,
+    pub(crate) leases: Arc<LeaseKeeper>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) connectors: ConnectorService,
     pub(crate) calls: IntegrationExecutionService,
@@ -47,9 +52,11 @@ impl World {
         let storage = Arc::new(MemoryStorage::new(journal.clone()));
         let secrets = Arc::new(ScriptedSecrets::new(journal.clone()));
         secrets.put("HR", "hr-secret-value");
+        let tokens = Arc::new(ScriptedTokens::new(journal.clone()));
         let clock = Arc::new(SteppableClock::default());
         let executor = Arc::new(ScriptedExecutor::new(clock.clone(), journal.clone()));
         let ids = Arc::new(CountingIds::default());
+        let leases = Arc::new(LeaseKeeper::new(storage.clone(), ids.clone()));
         let shutdown = CancellationToken::new();
         Self {
             connectors: ConnectorService::new(
@@ -61,10 +68,11 @@ impl World {
             ),
             calls: IntegrationExecutionService::new(
                 storage.clone(),
-                secrets.clone(),
+                CredentialSources { secrets: secrets.clone(), tokens: tokens.clone() },
                 executor.clone(),
                 clock.clone(),
                 ids.clone(),
+                leases.clone(),
                 shutdown.clone(),
             ),
             logs: IntegrationLogService::new(storage.clone()),
@@ -73,20 +81,31 @@ impl World {
             journal,
             storage,
             secrets,
+            tokens,
             executor,
             clock,
+            leases,
             shutdown,
         }
+    }
+
+    /// With these limits on calls.
+    pub(crate) fn limited(mut self, limits: CallLimits) -> Self {
+        self.calls = self.calls.limited(limits);
+        self
     }
 
     pub(crate) async fn registered(&self, draft: ConnectorDraft) -> Connector {
         self.connectors.register(&context(), draft).await.expect("registered")
     }
 
-    /// A registered and enabled connector; the journal is empty after it.
+    /// A registered and enabled connector; the lease is kept, and the journal is empty after it.
     pub(crate) async fn enabled(&self, draft: ConnectorDraft) -> ConnectorId {
         let id = self.registered(draft).await.id;
         self.connectors.enable(&context(), id, None).await.expect("enabled");
+        self.leases.lease().await.expect("a lease");
+        let (leases, never) = (Arc::clone(&self.leases), CancellationToken::new());
+        tokio::spawn(async move { leases.keep(never).await });
         self.journal.clear();
         id
     }
@@ -145,7 +164,7 @@ pub(crate) fn draft() -> ConnectorDraft {
     }
 }
 
-/// A connector without authentication, for reading and writing.
+/// A connector without authentication and without a rate limit, for reading and writing.
 pub(crate) fn open_draft() -> ConnectorDraft {
     ConnectorDraft {
         name: Some("Company HR System".to_owned()),
@@ -153,6 +172,7 @@ pub(crate) fn open_draft() -> ConnectorDraft {
         endpoint_base_url: Some("https://api.hr.example.com/v1".to_owned()),
         authentication_type: Some("None".to_owned()),
         capabilities: Some(vec!["pull".to_owned(), "push".to_owned()]),
+        rate_limit_per_minute: Some(0.into()),
         ..ConnectorDraft::default()
     }
 }

@@ -12,6 +12,7 @@ use sqlx::{Connection, PgPool};
 
 use super::engine::{Pool, STATEMENT_TIMEOUT};
 use super::failure::storage_error;
+use super::journal::Writer;
 use super::url::{DatabaseUrl, Place};
 
 /// How many connections a store has, and how long is waited for one.
@@ -38,6 +39,9 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// A replica that is stopped amid a transaction must not hold the end of the audit chain against all others.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
+/// Calls wait for the journal: it gives up sooner, so that they are told in time that the store hangs.
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(3);
+
 impl StorageOptions {
     pub(super) async fn open(&self, url: &DatabaseUrl) -> StorageResult<Pool> {
         match &url.0 {
@@ -46,16 +50,34 @@ impl StorageOptions {
         }
     }
 
+    /// What the journal of calls writes with.
+    pub(super) fn journal_writer(&self, url: &DatabaseUrl, pool: &Pool) -> Writer {
+        match &url.0 {
+            Place::Postgres(options) => Writer::Postgres(self.journal(options)),
+            Place::Sqlite(_) => Writer::Sqlite(pool.clone()),
+        }
+    }
+
     fn postgres(&self, options: &PgConnectOptions) -> PgPool {
         let statement_timeout = STATEMENT_TIMEOUT.saturating_sub(Duration::from_secs(1));
-        let options = options.clone().options([
-            ("statement_timeout", statement_timeout.as_millis().to_string()),
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
-            // Acknowledged is durable (DU-5), whatever the server's default is.
-            ("synchronous_commit", "on".to_owned()),
+        self.pool(self.max_connections, durable(options, statement_timeout))
+    }
+
+    /// One connection at work, and room for another when that one hangs. Its one statement is planned once, and always
+    /// by the indexes: the planner does not know how few rows a group touches, and would read the whole table for them.
+    fn journal(&self, options: &PgConnectOptions) -> PgPool {
+        let options = durable(options, JOURNAL_TIMEOUT).options([
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
         ]);
+        self.pool(2, options)
+    }
+
+    fn pool(&self, connections: u32, options: PgConnectOptions) -> PgPool {
         PgPoolOptions::new()
-            .max_connections(self.max_connections)
+            .max_connections(connections)
             .acquire_timeout(self.acquire_timeout)
             .test_before_acquire(false)
             .before_acquire(|connection, meta: PoolConnectionMetadata| {
@@ -95,6 +117,16 @@ impl StorageOptions {
             .connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Pool::Sqlite { writer, readers })
     }
+}
+
+/// The options of every connection: bounded statements, and durable commits.
+fn durable(options: &PgConnectOptions, statement_timeout: Duration) -> PgConnectOptions {
+    options.clone().options([
+        ("statement_timeout", statement_timeout.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
+        // Acknowledged is durable (DU-5), whatever the server's default is.
+        ("synchronous_commit", "on".to_owned()),
+    ])
 }
 
 /// The start is the moment to say which file it is; later messages need not.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::composition::{Application, compose};
 use crate::config::Config;
@@ -41,11 +42,17 @@ pub(crate) async fn prepare(config: &Config, signals: &mut Signals) -> Result<Op
 /// Serves the application at the door until a signal, then ends it: not ready at once, no new connections, the
 /// requests under way and their calls finished. A second signal ends it at once.
 pub(crate) async fn serve(application: Application, door: Door, mut signals: Signals) -> Result<(), Failure> {
-    let Application { router, services, store, shutdown } = application;
+    let Application { router, services, store, leases, recovery, shutdown } = application;
     let address = door.address;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
     tracing::info!("the reference of the API is at http://{address}/docs");
 
+    // The lease outlives the calls under way, which end after the signal.
+    let upkeep = CancellationToken::new();
+    let keeping = tokio::spawn({
+        let (leases, stop) = (leases.clone(), upkeep.clone());
+        async move { tokio::join!(leases.keep(stop.clone()), recovery.keep(stop)) }
+    });
     let serving = tokio::spawn(door.serve(router, shutdown.clone().cancelled_owned()));
     let signal = signals.next().await;
     tracing::info!(signal, "ending; a second signal ends at once");
@@ -58,6 +65,10 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
         if requests.is_err() || calls.is_err() {
             tracing::warn!("requests were still under way after {} s and are cut off", PATIENCE.as_secs());
         }
+        upkeep.cancel();
+        // What was cut off is recovered by the next process that looks, at once.
+        timeout(CLOSING, leases.release()).await.ok();
+        keeping.await.ok();
         // It waits for statements under way, of which those that were cut off may hang.
         timeout(CLOSING, store.close()).await.ok();
     };

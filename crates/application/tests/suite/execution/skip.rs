@@ -37,7 +37,7 @@ async fn a_connector_disabled_between_its_reading_and_the_intent_skips_the_call(
     world.storage.disable_right_before(Operation::BeginCall, id);
     let execution = world.executed(id, pull(), []).await;
     assert_eq!(outcome(&execution), SKIPPED);
-    assert_eq!(world.journal.lines(), ["FindConnector", "BeginCall", "SkipCall"]);
+    assert_eq!(world.journal.lines(), ["FindConnector", "BeginCall", "FindConnector", "SkipCall"]);
     assert_eq!(world.storage.only_call().log, execution.log);
 }
 

@@ -4,7 +4,10 @@
 mod audit;
 mod calls;
 mod connectors;
+mod idempotency;
 mod keys;
+mod leases;
+mod rate_limits;
 mod unit_of_work;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,10 +18,12 @@ use domain::api_key::ApiKey;
 use domain::audit::ChainedEntry;
 use domain::connector::Connector;
 use domain::error::StorageError;
-use domain::id::{ConnectorId, LogId};
+use domain::id::{ConnectorId, LeaseId, LogId};
+use domain::idempotency::{ClaimedEffect, IdempotencyClaim};
 use domain::integration_log::IntegrationLogPage;
 use domain::repository::{Storage, StorageResult, UnitOfWork};
 
+use self::rate_limits::Limited;
 use self::unit_of_work::MemoryUnitOfWork;
 use super::Journal;
 
@@ -32,6 +37,13 @@ pub(crate) enum Operation {
     IsEnabled,
     RecordAttempt,
     CompleteCall,
+    OpenLease,
+    ExtendLease,
+    ReleaseLease,
+    DisownCall,
+    RecoverOrphans,
+    TakePermits,
+    Pause,
     FindLog,
     ListLogs,
     ListEntries,
@@ -50,6 +62,7 @@ struct Tables {
     connectors: BTreeMap<ConnectorId, ConnectorRow>,
     keys: Vec<ApiKey>,
     entries: Vec<ChainedEntry>,
+    claims: Vec<(IdempotencyClaim, ClaimedEffect)>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +77,10 @@ type Interference = Box<dyn FnOnce(&mut State) + Send>;
 struct State {
     tables: Tables,
     calls: BTreeMap<LogId, IntegrationLogPage>,
+    leases: HashSet<LeaseId>,
+    limited: Limited,
+    /// Under which lease a call was begun.
+    owners: HashMap<LogId, LeaseId>,
     away: HashSet<Operation>,
     interferences: HashMap<Operation, Interference>,
 }
@@ -117,6 +134,11 @@ impl MemoryStorage {
         calls.into_iter().next().expect("one call")
     }
 
+    /// The newest call.
+    pub(crate) fn last_call(&self) -> IntegrationLogPage {
+        self.calls().into_iter().max_by_key(|page| page.log.intent.id).expect("a call")
+    }
+
     /// Everything in the store, as text to be searched: as Rust shows it, and the payloads as JSON.
     pub(crate) fn dump(&self) -> String {
         let state = self.state();
@@ -141,7 +163,10 @@ impl MemoryStorage {
 }
 
 fn enter<'a>(state: &'a Mutex<State>, journal: &Journal, operation: Operation) -> StorageResult<MutexGuard<'a, State>> {
-    journal.note(format!("{operation:?}"));
+    // Heartbeats and permits come between whatever else happens.
+    if !matches!(operation, Operation::ExtendLease | Operation::TakePermits | Operation::Pause) {
+        journal.note(format!("{operation:?}"));
+    }
     let mut state = state.lock().expect("not poisoned");
     if let Some(interfere) = state.interferences.remove(&operation) {
         interfere(&mut state);

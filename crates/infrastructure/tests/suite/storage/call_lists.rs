@@ -7,7 +7,7 @@ use domain::integration_log::{
     CallIntent, Completion, HttpMethod, IntegrationStatus, LogFilter, LogOrder, LogPosition, OperationType,
 };
 use domain::page::{PageRequest, PageSize};
-use domain::repository::IntegrationLogRepository;
+use domain::repository::{CallJournal, IntegrationLogRepository};
 use infrastructure::storage::SqlStorage;
 use rstest::rstest;
 use test_support::{Engine, TestDatabase};

@@ -9,7 +9,8 @@ use domain::integration_log::{
     Attempt, CallIntent, Completion, HttpMethod, IntegrationLog, IntegrationLogPage, IntegrationStatus, OperationType,
     Payloads,
 };
-use domain::repository::{Begun, IntegrationLogRepository, Storage};
+use domain::lease::Premise;
+use domain::repository::{Begun, CallJournal, IntegrationLogRepository, Recorded, Storage};
 use domain::retry::WaitReason;
 use infrastructure::storage::SqlStorage;
 use rstest::rstest;
@@ -17,7 +18,8 @@ use serde_json::Value;
 use test_support::{Engine, TestDatabase};
 
 use super::samples::{
-    act, attempt, begin, connector_id, delete, intent, log_id, moment, register, register_enabled, settings, success,
+    act, attempt, begin, connector_id, delete, intent, log_id, moment, outcome, premise, register, register_enabled,
+    settings, success,
 };
 
 fn failed() -> Completion {
@@ -63,10 +65,12 @@ async fn a_call_is_begun_only_through_an_enabled_connector(#[values(Engine::Sqli
     delete(&storage, gone).await;
 
     let switched_at = enabled.switch.changed_at();
-    for (connector, begun) in
-        [(1, Begun::InProgress), (2, Begun::NotEnabled), (3, Begun::NotEnabled), (4, Begun::NotEnabled)]
+    for (connector, connector_version, begun) in
+        [(1, 2, Begun::InProgress), (2, 1, Begun::Refused), (3, 4, Begun::Refused), (4, 1, Begun::Refused)]
     {
-        assert_eq!(storage.begin_call(&intent(connector, connector)).await.expect("asked"), begun, "{connector}");
+        let premise = Premise { connector_version, ..premise() };
+        let answer = storage.begin_call(&intent(connector, connector), &premise).await;
+        assert_eq!(answer.expect("asked"), begun, "{connector}");
         assert_eq!(
             storage.is_enabled_since(connector_id(connector), switched_at).await.expect("asked"),
             begun == Begun::InProgress,
@@ -96,7 +100,60 @@ async fn a_disable_that_is_committed_is_seen_by_the_next_question(
     assert!(replica.is_enabled_since(connector_id(1), switched_at).await.expect("asked"));
     switch(&storage, connector.disable(None, &act("ana"))).await;
     assert!(!replica.is_enabled_since(connector_id(1), switched_at).await.expect("asked"));
-    assert_eq!(replica.begin_call(&intent(1, 1)).await.expect("asked"), Begun::NotEnabled);
+    let premise = Premise { connector_version: 3, ..premise() };
+    assert_eq!(replica.begin_call(&intent(1, 1), &premise).await.expect("asked"), Begun::Refused);
+}
+
+#[rstest]
+#[tokio::test]
+async fn rt_10_a_call_that_was_judged_by_an_older_connector_does_not_begin(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    for connector_version in [1, 3] {
+        let premise = Premise { connector_version, ..premise() };
+        let answer = storage.begin_call(&intent(1, 1), &premise).await;
+        assert_eq!(answer.expect("asked"), Begun::Refused, "{connector_version}");
+    }
+    begin(&storage, &intent(1, 1)).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn calls_that_are_written_at_once_are_answered_each_for_itself(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    register(&storage, 2, settings("Disabled")).await.expect("registered");
+    // Every fifth cannot be written on PostgreSQL, every third must not; they gather in groups while the first commits.
+    let intents: Vec<CallIntent> = (1..=60)
+        .map(|number| CallIntent {
+            endpoint: if number % 5 == 0 { "/a\0b".to_owned() } else { "/employees".to_owned() },
+            ..intent(number, if number % 3 == 0 { 2 } else { 1 })
+        })
+        .collect();
+    let (as_known, begun) = (premise(), intents.iter());
+    let answers = futures_util::future::join_all(begun.map(|intent| storage.begin_call(intent, &as_known))).await;
+    for (number, answer) in (1..=60_u128).zip(answers) {
+        match (number % 3 == 0, number % 5 == 0 && engine == Engine::Postgres, answer) {
+            (_, true, Err(StorageError::Failed { .. }))
+            | (true, false, Ok(Begun::Refused))
+            | (false, false, Ok(Begun::InProgress)) => {}
+            (.., answer) => panic!("{number}: {answer:?}"),
+        }
+    }
+    let outcomes: Vec<_> = (1..=60)
+        .map(|number| outcome(log_id(number), "/employees", &success(), Some(&attempt(1)), &Payloads::default()))
+        .collect();
+    let ended = futures_util::future::join_all(outcomes.iter().map(|outcome| storage.complete_call(outcome))).await;
+    let kept = ended.into_iter().filter(|answer| matches!(answer, Ok(Recorded::Kept))).count();
+    assert_eq!(kept, if engine == Engine::Postgres { 32 } else { 40 });
+    let counted = database.rows("SELECT count(*) FROM integration_log_attempts").await;
+    assert_eq!(counted, [[kept.to_string()]]);
 }
 
 #[rstest]
@@ -130,7 +187,10 @@ async fn an_outcome_brings_the_path_as_it_may_be_kept(#[values(Engine::Sqlite, E
     let storage = database.storage().await;
     register_enabled(&storage, 1, "One").await;
     begin(&storage, &intent(1, 1)).await;
-    storage.complete_call(log_id(1), "/[REDACTED]", &success(), None, &Payloads::default()).await.expect("completed");
+    storage
+        .complete_call(&outcome(log_id(1), "/[REDACTED]", &success(), None, &Payloads::default()))
+        .await
+        .expect("completed");
     assert_eq!(page(&storage, 1).await.log.intent.endpoint, "/[REDACTED]");
 }
 
@@ -150,7 +210,10 @@ async fn every_member_of_a_call_is_read_as_it_was_written(#[values(Engine::Sqlit
     // Digits beyond a double, an exponent, members against the alphabet, and what PostgreSQL's own JSON would refuse.
     let body = r#"{"z":0.10000000000000000055511151231257827,"a":1E400,"nul":"\u0000","z2":[1.0,-0]}"#;
     let payloads = Payloads { request: Some(Value::Null), response: serde_json::from_str(body).ok() };
-    storage.complete_call(begun.id, &begun.endpoint, &failed(), Some(&attempt(2)), &payloads).await.expect("completed");
+    storage
+        .complete_call(&outcome(begun.id, &begun.endpoint, &failed(), Some(&attempt(2)), &payloads))
+        .await
+        .expect("completed");
     let read = page(&storage, 1).await;
     assert_eq!(
         read,
@@ -191,7 +254,7 @@ async fn an_outcome_is_written_once(#[values(Engine::Sqlite, Engine::Postgres)] 
     let payloads = Payloads { request: Some("first".into()), response: None };
     for _ in 0..2 {
         storage
-            .complete_call(log_id(1), &intent(1, 1).endpoint, &success(), Some(&attempt(1)), &payloads)
+            .complete_call(&outcome(log_id(1), &intent(1, 1).endpoint, &success(), Some(&attempt(1)), &payloads))
             .await
             .expect("completed");
     }
@@ -199,15 +262,14 @@ async fn an_outcome_is_written_once(#[values(Engine::Sqlite, Engine::Postgres)] 
     assert_eq!(first.attempts, [attempt(1)]);
 
     let late = Payloads { request: Some("late".into()), response: Some("late".into()) };
-    storage
-        .complete_call(log_id(1), &intent(1, 1).endpoint, &failed(), Some(&failed_attempt(2)), &late)
+    let refused = storage
+        .complete_call(&outcome(log_id(1), &intent(1, 1).endpoint, &failed(), Some(&failed_attempt(2)), &late))
         .await
-        .expect("ignored");
-    assert_eq!(page(&storage, 1).await, first, "an outcome does not change");
+        .expect("answered");
+    assert_eq!((refused, page(&storage, 1).await), (Recorded::Refused, first), "an outcome does not change");
 
-    let never_begun =
-        storage.complete_call(log_id(9), &intent(1, 1).endpoint, &success(), None, &Payloads::default()).await;
-    assert!(matches!(never_begun, Err(StorageError::Failed { .. })), "{never_begun:?}");
+    let of_no_call = outcome(log_id(9), "/employees", &success(), None, &Payloads::default());
+    assert_eq!(storage.complete_call(&of_no_call).await.expect("answered"), Recorded::Refused);
 }
 
 #[rstest]
@@ -225,7 +287,7 @@ async fn attempts_are_kept_once_and_in_order(#[values(Engine::Sqlite, Engine::Po
     assert_eq!(read.log.attempt_count, 10);
 
     let of_no_call = storage.record_attempt(log_id(9), &failed_attempt(1)).await;
-    assert!(matches!(of_no_call, Err(StorageError::Failed { .. })), "{of_no_call:?}");
+    assert_eq!(of_no_call.expect("answered"), Recorded::Refused);
 }
 
 #[rstest]
@@ -239,7 +301,7 @@ async fn a_call_of_a_deleted_connector_can_still_end_and_be_read(
     begin(&storage, &intent(1, 1)).await;
     delete(&storage, connector).await;
     storage
-        .complete_call(log_id(1), &intent(1, 1).endpoint, &success(), None, &Payloads::default())
+        .complete_call(&outcome(log_id(1), &intent(1, 1).endpoint, &success(), None, &Payloads::default()))
         .await
         .expect("completed");
     assert_eq!(page(&storage, 1).await.log.status(), IntegrationStatus::Success);
@@ -263,7 +325,7 @@ async fn a_call_that_cannot_be_read_is_named(
     begin(&storage, &intent(1, 1)).await;
     let payloads = Payloads { request: Some("sent".into()), response: None };
     storage
-        .complete_call(log_id(1), &intent(1, 1).endpoint, &success(), Some(&attempt(1)), &payloads)
+        .complete_call(&outcome(log_id(1), &intent(1, 1).endpoint, &success(), Some(&attempt(1)), &payloads))
         .await
         .expect("completed");
     database.execute(damage).await;
@@ -278,7 +340,7 @@ async fn text_that_postgresql_cannot_keep_is_an_error_and_not_a_panic() {
     let database = TestDatabase::start(Engine::Postgres).await;
     let storage = database.storage().await;
     register_enabled(&storage, 1, "One").await;
-    let refused = storage.begin_call(&CallIntent { endpoint: "/a\0b".to_owned(), ..intent(1, 1) }).await;
+    let refused = storage.begin_call(&CallIntent { endpoint: "/a\0b".to_owned(), ..intent(1, 1) }, &premise()).await;
     assert!(matches!(refused, Err(StorageError::Failed { .. })), "{refused:?}");
     begin(&storage, &intent(1, 1)).await;
 }

@@ -50,8 +50,8 @@ async fn known(storage: &SqlStorage, claim: &IdempotencyClaim) -> Option<KnownKe
     storage.find_idempotency_key(claim).await.expect("read")
 }
 
-fn answered(claim: &IdempotencyClaim, answer: StoredAnswer) -> Option<KnownKey> {
-    Some(KnownKey { fingerprint: claim.fingerprint, effect: ClaimedEffect::Answered(answer) })
+fn answered(claim: &IdempotencyClaim, answer: StoredAnswer) -> KnownKey {
+    KnownKey { fingerprint: claim.fingerprint, effect: ClaimedEffect::Answered(answer) }
 }
 
 #[rstest]
@@ -64,7 +64,7 @@ async fn idempotency_a_key_is_kept_for_24_hours(#[values(Engine::Sqlite, Engine:
     assert!(keep(&storage, &first, &answer(1)).await);
 
     let last = claim("k", "2", moment(0) + KEPT);
-    assert_eq!(known(&storage, &last).await, answered(&first, answer(1)));
+    assert_eq!(known(&storage, &last).await, Some(answered(&first, answer(1))));
     assert!(!keep(&storage, &last, &answer(2)).await);
     let other = IdempotencyClaim { owner: act("ben").actor, ..last.clone() };
     assert_eq!(known(&storage, &other).await, None, "another's key");
@@ -72,7 +72,7 @@ async fn idempotency_a_key_is_kept_for_24_hours(#[values(Engine::Sqlite, Engine:
     let later = claim("k", "2", moment(1) + KEPT);
     assert_eq!(known(&storage, &later).await, None);
     assert!(keep(&storage, &later, &answer(2)).await);
-    assert_eq!(known(&storage, &later).await, answered(&later, answer(2)));
+    assert_eq!(known(&storage, &later).await, Some(answered(&later, answer(2))));
 }
 
 #[rstest]
@@ -126,7 +126,7 @@ async fn idempotency_the_answer_to_a_call_comes_with_its_outcome(
     database.execute("UPDATE leases SET valid_until_ms = 9999999999999").await;
     for _again in 0..2 {
         assert_eq!(storage.complete_call_once(&outcome, &kept).await.expect("asked"), Recorded::Kept);
-        assert_eq!(known(&storage, &claim).await, answered(&claim, answer(1)));
+        assert_eq!(known(&storage, &claim).await, Some(answered(&claim, answer(1))));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Things to store, and short ways of storing them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,11 +8,12 @@ use domain::access::{Actor, ActorType};
 use domain::audit::Act;
 use domain::connector::{Connector, ConnectorDraft, ConnectorSettings};
 use domain::correlation::{CorrelationId, TraceId};
-use domain::id::{ConnectorId, LogId};
+use domain::id::{ConnectorId, LeaseId, LogId};
 use domain::integration_log::{
-    Attempt, CallIntent, Completion, HttpMethod, IntegrationStatus, OperationType, Payloads,
+    Attempt, CallIntent, Completion, HttpMethod, IntegrationStatus, OperationType, Outcome, Payloads,
 };
-use domain::repository::{Begun, IntegrationLogRepository, Storage, StorageResult};
+use domain::lease::Premise;
+use domain::repository::{Begun, CallJournal, Leases, Storage, StorageResult};
 use infrastructure::storage::SqlStorage;
 use uuid::Uuid;
 
@@ -64,6 +66,8 @@ pub(super) async fn register(
     number: u128,
     settings: ConnectorSettings,
 ) -> StorageResult<Connector> {
+    // It is open already when this is not the first.
+    storage.open_lease(lease()).await.ok();
     let change = Connector::register(connector_id(number), settings, &act("ana"));
     let mut unit = storage.begin().await?;
     unit.save(&change).await?;
@@ -91,6 +95,32 @@ pub(super) async fn delete(storage: &SqlStorage, connector: Connector) {
     }
     unit.save(&connector.delete(&act("ana")).expect("it is disabled")).await.expect("deleted");
     unit.commit().await.expect("committed");
+}
+
+/// The lease that calls are begun under.
+pub(super) fn lease() -> LeaseId {
+    LeaseId::new(Uuid::from_u128(0x0196_0000_0000_7000_8000_0000_0000_0001))
+}
+
+/// What a call through a connector of [`register_enabled`] is judged by.
+pub(super) fn premise() -> Premise {
+    Premise { connector_version: 2, lease: lease() }
+}
+
+pub(super) fn outcome(
+    call: LogId,
+    endpoint: &str,
+    completion: &Completion,
+    last_attempt: Option<&Attempt>,
+    payloads: &Payloads,
+) -> Arc<Outcome> {
+    Arc::new(Outcome {
+        call,
+        endpoint: endpoint.to_owned(),
+        completion: completion.clone(),
+        last_attempt: last_attempt.cloned(),
+        payloads: payloads.clone(),
+    })
 }
 
 /// A pull through connector `connector`, begun as many microseconds after [`moment`]`(0)` as its number says.
@@ -133,13 +163,13 @@ pub(super) fn attempt(number: u32) -> Attempt {
 }
 
 pub(super) async fn begin(storage: &SqlStorage, intent: &CallIntent) {
-    assert_eq!(storage.begin_call(intent).await.expect("begun"), Begun::InProgress);
+    assert_eq!(storage.begin_call(intent, &premise()).await.expect("begun"), Begun::InProgress);
 }
 
 pub(super) async fn complete(storage: &SqlStorage, number: u128, completion: &Completion) {
     let payloads = Payloads::default();
     storage
-        .complete_call(log_id(number), &intent(number, number).endpoint, completion, None, &payloads)
+        .complete_call(&outcome(log_id(number), &intent(number, number).endpoint, completion, None, &payloads))
         .await
         .expect("completed");
 }

@@ -1,5 +1,7 @@
 //! Recording and reading calls.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::access::Scope;
@@ -8,21 +10,26 @@ use domain::error::StorageError;
 use domain::failure::Failure;
 use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{
-    Attempt, CallIntent, Completion, IntegrationLog, IntegrationLogPage, LogFilter, LogOrder, LogPosition, Payloads,
+    Attempt, CallIntent, Completion, IntegrationLog, IntegrationLogPage, LogFilter, LogOrder, LogPosition, Outcome,
+    Payloads,
 };
+use domain::lease::Premise;
 use domain::page::{Page, PageRequest};
-use domain::repository::{Begun, IntegrationLogRepository, StorageResult};
+use domain::repository::{Begun, CallJournal, IntegrationLogRepository, Recorded, StorageResult};
 use serde_json::Value;
 
 use super::{MemoryStorage, Operation, State};
 
 #[async_trait]
-impl IntegrationLogRepository for MemoryStorage {
-    async fn begin_call(&self, intent: &CallIntent) -> StorageResult<Begun> {
+impl CallJournal for MemoryStorage {
+    async fn begin_call(&self, intent: &CallIntent, premise: &Premise) -> StorageResult<Begun> {
         let mut state = self.enter(Operation::BeginCall)?;
-        if !state.is_enabled(intent.connector_id) {
-            return Ok(Begun::NotEnabled);
+        let row = state.tables.connectors.get(&intent.connector_id);
+        let same = row.is_some_and(|row| row.connector.version == premise.connector_version);
+        if !same || !state.is_enabled(intent.connector_id) || !state.leases.contains(&premise.lease) {
+            return Ok(Begun::Refused);
         }
+        state.owners.insert(intent.id, premise.lease);
         state.insert(IntegrationLog { intent: intent.clone(), completion: None, attempt_count: 0 });
         Ok(Begun::InProgress)
     }
@@ -45,41 +52,45 @@ impl IntegrationLogRepository for MemoryStorage {
         Ok(same && state.is_enabled(connector))
     }
 
-    async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<()> {
+    async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<Recorded> {
         let mut state = self.enter(Operation::RecordAttempt)?;
         holdable_attempt(attempt)?;
+        if !state.is_owned(call) {
+            return Ok(Recorded::Refused);
+        }
         let page = state.call(call)?;
         page.log.attempt_count = page.log.attempt_count.max(attempt.number);
         insert_attempt(page, attempt);
-        Ok(())
+        Ok(Recorded::Kept)
     }
 
-    async fn complete_call(
-        &self,
-        call: LogId,
-        endpoint: &str,
-        completion: &Completion,
-        last_attempt: Option<&Attempt>,
-        payloads: &Payloads,
-    ) -> StorageResult<()> {
+    async fn complete_call(&self, outcome: &Arc<Outcome>) -> StorageResult<Recorded> {
+        let Outcome { call, endpoint, completion, last_attempt, payloads } = outcome.as_ref();
         let mut state = self.enter(Operation::CompleteCall)?;
         completion.failure.as_ref().map_or(Ok(()), holdable_failure)?;
-        last_attempt.map_or(Ok(()), holdable_attempt)?;
+        last_attempt.as_ref().map_or(Ok(()), holdable_attempt)?;
         payloads.request.as_ref().map_or(Ok(()), holdable_json)?;
         payloads.response.as_ref().map_or(Ok(()), holdable_json)?;
-        let page = state.call(call)?;
-        if page.log.completion.is_some() {
-            return Ok(());
+        let owned = state.is_owned(*call);
+        let page = state.call(*call)?;
+        if let Some(known) = &page.log.completion {
+            return Ok(if known == completion { Recorded::Kept } else { Recorded::Refused });
         }
-        let intent = CallIntent { endpoint: endpoint.to_owned(), ..page.log.intent.clone() };
+        if !owned {
+            return Ok(Recorded::Refused);
+        }
+        let intent = CallIntent { endpoint: endpoint.clone(), ..page.log.intent.clone() };
         page.log = IntegrationLog::completed(intent, completion.clone());
         if let Some(attempt) = last_attempt {
             insert_attempt(page, attempt);
         }
         page.payloads = payloads.clone();
-        Ok(())
+        Ok(Recorded::Kept)
     }
+}
 
+#[async_trait]
+impl IntegrationLogRepository for MemoryStorage {
     async fn find_log(&self, id: LogId) -> StorageResult<Option<IntegrationLogPage>> {
         Ok(self.enter(Operation::FindLog)?.calls.get(&id).cloned())
     }
@@ -113,6 +124,10 @@ impl State {
     fn is_enabled(&self, id: ConnectorId) -> bool {
         let row = self.tables.connectors.get(&id);
         row.is_some_and(|row| !row.deleted && row.connector.switch.status == ConnectorStatus::Enabled)
+    }
+
+    fn is_owned(&self, call: LogId) -> bool {
+        self.owners.get(&call).is_some_and(|lease| self.leases.contains(lease))
     }
 
     fn insert(&mut self, log: IntegrationLog) {

@@ -1,0 +1,238 @@
+//! The journal of calls: writes in groups. What calls want to write while one group is being committed gathers and is
+//! committed as the next: no write waits for company, and one that is alone is committed at once.
+//!
+//! The guarantee: whoever is told that a write was kept has it on disk. A write is refused when its call is not this
+//! process's any more. A write that failed is not kept, or is one that may be kept twice without harm; an intent that
+//! may have been kept although its caller was told that it failed is taken away again before anybody else can be.
+
+mod entry;
+mod group;
+mod once;
+mod postgres;
+mod sqlite;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use domain::error::StorageError;
+use domain::id::{ConnectorId, LogId};
+use domain::integration_log::{Attempt, CallIntent, Completion, Outcome};
+use domain::lease::Premise;
+use domain::repository::{Begun, CallJournal, IntegrationLogRepository, Recorded, StorageResult};
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use self::entry::{Entry, Write};
+use self::group::{Broken, Written};
+use super::SqlStorage;
+use super::columns::{Id, Timestamp};
+use super::connector::Known;
+use super::engine::{Pool, fetch};
+use super::integration_log::skip;
+
+/// The most writes in one group. Callers wait for the whole group, and statements are not to grow without bound.
+const LARGEST_GROUP: usize = 256;
+
+/// For how long an intent that may have been kept by mistake is looked for: longer than any statement runs on.
+const DOUBT: Duration = Duration::from_secs(15);
+
+/// A connection that breaks within this time is replaced and the group written again; callers wait no longer for one
+/// that hangs.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Where writes are handed in. Clones hand in at the same place.
+#[derive(Clone)]
+pub(super) struct Journal {
+    entries: mpsc::UnboundedSender<Entry>,
+    /// The connections that are the journal's own.
+    connections: Option<PgPool>,
+}
+
+impl Journal {
+    /// A journal that writes with `writer` until the last clone is gone.
+    pub(super) fn start(writer: Writer) -> Self {
+        let connections = match &writer {
+            Writer::Postgres(pool) => Some(pool.clone()),
+            Writer::Sqlite(_) => None,
+        };
+        let (entries, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(Keeper { writer, doubtful: VecDeque::new() }.run(receiver));
+        Self { entries, connections }
+    }
+
+    /// Closes its connections, after the group under way.
+    pub(super) async fn close(&self) {
+        if let Some(connections) = &self.connections {
+            connections.close().await;
+        }
+    }
+
+    /// Whether it was kept; otherwise it was refused.
+    async fn write(&self, write: Write) -> StorageResult<bool> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || StorageError::Unavailable("the journal of calls has ended".into());
+        self.entries.send(Entry { write, answer }).map_err(|_| gone())?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// The connections that groups are written with.
+pub(super) enum Writer {
+    /// Of their own, with settings of their own.
+    Postgres(PgPool),
+    /// The one writer of the file.
+    Sqlite(Pool),
+}
+
+impl Writer {
+    /// Commits a group.
+    async fn write(&self, group: &[Entry], doubtful: &[LogId]) -> Result<Written, Broken> {
+        match self {
+            Self::Postgres(pool) => postgres::write(pool, group, doubtful).await,
+            Self::Sqlite(pool) => sqlite::write(pool, group, doubtful).await,
+        }
+    }
+}
+
+struct Keeper {
+    writer: Writer,
+    /// Intents that may have been kept although their callers were told that they failed.
+    doubtful: VecDeque<(LogId, Instant)>,
+}
+
+impl Keeper {
+    async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
+        let mut group = Vec::new();
+        while entries.recv_many(&mut group, LARGEST_GROUP).await > 0 {
+            let gathered = std::mem::take(&mut group);
+            if let Err(why) = self.commit(gathered).await {
+                // Those who came meanwhile have waited long enough for a store that is away.
+                while let Ok(entry) = entries.try_recv() {
+                    entry.answer(Err(StorageError::Unavailable(why.clone().into())));
+                }
+            }
+        }
+    }
+
+    /// Commits a group and answers it; the error is that the store is away.
+    async fn commit(&mut self, group: Vec<Entry>) -> Result<(), String> {
+        let started = Instant::now();
+        let mut again = true;
+        let broken = loop {
+            let doubtful: Vec<LogId> = self.doubtful.iter().map(|(id, _)| *id).collect();
+            match self.writer.write(&group, &doubtful).await {
+                Ok(written) => {
+                    self.doubtful.retain(|(_, since)| since.elapsed() < DOUBT);
+                    self.answer(group, &written);
+                    return Ok(());
+                }
+                Err(broken @ Broken::Connection(_)) => {
+                    self.doubt(&group);
+                    // It broke at once, as it does when the server is restarted: the next one may be sound.
+                    if !again || started.elapsed() > AT_ONCE {
+                        break broken;
+                    }
+                    again = false;
+                }
+                Err(broken) => break broken,
+            }
+        };
+        match broken {
+            Broken::Away(why) | Broken::Connection(why) => {
+                let why = why.to_string();
+                for entry in group {
+                    entry.answer(Err(StorageError::Unavailable(why.clone().into())));
+                }
+                Err(why)
+            }
+            Broken::Refused(error) if group.len() == 1 => {
+                group.into_iter().for_each(|entry| entry.answer(Err(unwritable(&error))));
+                Ok(())
+            }
+            Broken::Refused(_) => {
+                // One of them cannot be written, whatever the store is asked; the others are not to suffer from it.
+                for entry in group {
+                    Box::pin(self.commit(vec![entry])).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn answer(&mut self, group: Vec<Entry>, written: &Written) {
+        for entry in group {
+            let kept = written.has(&entry.write);
+            if kept && let Write::Begin { intent, .. } = &entry.write {
+                let id = intent.id;
+                self.doubtful.retain(|(doubtful, _)| *doubtful != id);
+            }
+            entry.answer(Ok(kept));
+        }
+    }
+
+    /// Whether the group was kept is not known. Its attempts and outcomes may be written again; its intents must not
+    /// stay where their callers are told that they failed.
+    fn doubt(&mut self, group: &[Entry]) {
+        let now = Instant::now();
+        for entry in group {
+            if let Write::Begin { intent, .. } = &entry.write {
+                self.doubtful.push_back((intent.id, now));
+            }
+        }
+    }
+}
+
+fn unwritable(error: &StorageError) -> StorageError {
+    StorageError::unreadable(format!("writing about a call: {}", application::error::Causes(error)))
+}
+
+#[async_trait]
+impl CallJournal for SqlStorage {
+    async fn begin_call(&self, intent: &CallIntent, premise: &Premise) -> StorageResult<Begun> {
+        let write = Write::Begin { intent: Box::new(intent.clone()), premise: *premise };
+        Ok(if self.journal.write(write).await? { Begun::InProgress } else { Begun::Refused })
+    }
+
+    async fn skip_call(&self, intent: &CallIntent, completion: &Completion) -> StorageResult<()> {
+        skip(&mut self.pool.writer().await?, intent, completion).await
+    }
+
+    async fn is_enabled_since(
+        &self,
+        connector: ConnectorId,
+        switched_at: Option<DateTime<Utc>>,
+    ) -> StorageResult<bool> {
+        let sql = "SELECT id FROM connectors WHERE id = $1 AND status = 'Enabled' AND status_changed_at = $2 \
+             AND deleted_at IS NULL";
+        let switched_at = switched_at.map(Timestamp);
+        Ok(!fetch!(&mut self.pool.reader().await?, Known, sql, Id(connector.as_uuid()), switched_at)?.is_empty())
+    }
+
+    async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<Recorded> {
+        let kept = self.journal.write(Write::Attempt { call, attempt: Box::new(attempt.clone()) }).await?;
+        Ok(if kept { Recorded::Kept } else { Recorded::Refused })
+    }
+
+    async fn complete_call(&self, outcome: &Arc<Outcome>) -> StorageResult<Recorded> {
+        if self.journal.write(Write::Complete(Arc::clone(outcome))).await? {
+            return Ok(Recorded::Kept);
+        }
+        self.kept_before(outcome).await
+    }
+}
+
+impl SqlStorage {
+    /// Perhaps an outcome that is refused was kept before, and only the answer was lost.
+    async fn kept_before(&self, outcome: &Outcome) -> StorageResult<Recorded> {
+        let log = self.find_log(outcome.call).await?.map(|page| page.log);
+        let known = log.and_then(|log| log.completion);
+        let same = known.is_some_and(|known| {
+            (known.status, known.completed_at) == (outcome.completion.status, outcome.completion.completed_at)
+        });
+        Ok(if same { Recorded::Kept } else { Recorded::Refused })
+    }
+}

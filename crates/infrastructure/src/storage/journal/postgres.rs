@@ -1,0 +1,246 @@
+//! A group on PostgreSQL: one statement, whose arrays are the columns of the group.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::id::LogId;
+use domain::integration_log::{Attempt, CallIntent, Outcome};
+use domain::lease::Premise;
+use domain::retry::WaitReason;
+use sqlx::postgres::PgConnection;
+use sqlx::{Executor, PgPool};
+use uuid::Uuid;
+
+use super::entry::{Entry, Write};
+use super::group::{Broken, Written};
+use crate::storage::columns::Milliseconds;
+use crate::storage::failure::{storage_error, timed_out};
+
+/// A group that takes longer is given up. PostgreSQL gives up before.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+const GROUP: &str = include_str!("group.sql");
+
+/// As the journal's own connections are set.
+const BY_THE_INDEXES: &str =
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// Nothing was sent for these: their callers were told that they failed.
+const TAKE_AWAY: &str = "DELETE FROM integration_logs WHERE id = ANY($1) AND status = 'InProgress'";
+
+pub(super) async fn write(pool: &PgPool, group: &[Entry], doubtful: &[LogId]) -> Result<Written, Broken> {
+    let mut connection = pool.acquire().await.map_err(|error| Broken::Away(storage_error(error)))?;
+    let writing = async {
+        let doubtful = doubtful_beside(group, doubtful);
+        if !doubtful.is_empty() {
+            connection.execute(sqlx::query(TAKE_AWAY).bind(doubtful)).await?;
+        }
+        Columns::of(group.iter().map(|entry| &entry.write)).write(&mut connection).await
+    };
+    match tokio::time::timeout(TIMEOUT, writing).await {
+        Ok(Ok(ids)) => Ok(Written(ids.into_iter().collect())),
+        Ok(Err(error)) => Err(Broken::of(storage_error(error))),
+        Err(_) => {
+            // It may hang; the next group gets another.
+            connection.close_on_drop();
+            Err(Broken::of(storage_error(timed_out())))
+        }
+    }
+}
+
+/// One write in a transaction that has more to it; whether it was kept. The plan is that of groups.
+pub(super) async fn write_one(connection: &mut PgConnection, write: &Write) -> Result<bool, sqlx::Error> {
+    connection.execute(sqlx::raw_sql(BY_THE_INDEXES)).await?;
+    Ok(!Columns::of(std::iter::once(write)).write(connection).await?.is_empty())
+}
+
+/// A group that is written again finds what its first try kept.
+fn doubtful_beside(group: &[Entry], doubtful: &[LogId]) -> Vec<Uuid> {
+    let is_here = |id: &LogId| group.iter().any(|entry| entry.write.call() == *id);
+    doubtful.iter().filter(|id| !is_here(id)).map(|id| id.as_uuid()).collect()
+}
+
+#[derive(Default)]
+struct Columns<'a> {
+    intents: Intents<'a>,
+    counted: (Vec<Uuid>, Vec<i32>),
+    outcomes: Outcomes<'a>,
+    attempts: Attempts<'a>,
+    payloads: (Vec<Uuid>, Vec<Option<String>>, Vec<Option<String>>),
+}
+
+#[derive(Default)]
+struct Intents<'a> {
+    ids: Vec<Uuid>,
+    connectors: Vec<Uuid>,
+    names: Vec<&'a str>,
+    correlations: Vec<&'a str>,
+    traces: Vec<String>,
+    operations: Vec<&'static str>,
+    methods: Vec<&'static str>,
+    endpoints: Vec<&'a str>,
+    starts: Vec<DateTime<Utc>>,
+    initiators: Vec<&'a str>,
+    leases: Vec<Uuid>,
+    versions: Vec<i64>,
+}
+
+#[derive(Default)]
+struct Outcomes<'a> {
+    ids: Vec<Uuid>,
+    statuses: Vec<&'static str>,
+    attempt_counts: Vec<i32>,
+    http_statuses: Vec<Option<i32>>,
+    codes: Vec<Option<&'static str>>,
+    messages: Vec<Option<&'a str>>,
+    details: Vec<Option<&'a str>>,
+    retryables: Vec<Option<bool>>,
+    retry_afters: Vec<Option<i64>>,
+    durations: Vec<i64>,
+    ends: Vec<DateTime<Utc>>,
+    endpoints: Vec<&'a str>,
+}
+
+#[derive(Default)]
+struct Attempts<'a> {
+    calls: Vec<Uuid>,
+    numbers: Vec<i32>,
+    starts: Vec<DateTime<Utc>>,
+    durations: Vec<i64>,
+    waits: Vec<i64>,
+    reasons: Vec<Option<&'static str>>,
+    http_statuses: Vec<Option<i32>>,
+    codes: Vec<Option<&'static str>>,
+    messages: Vec<Option<&'a str>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(writes: impl Iterator<Item = &'a Write>) -> Self {
+        let mut columns = Self::default();
+        for write in writes {
+            match write {
+                Write::Begin { intent, premise } => columns.intents.push(intent, premise),
+                Write::Attempt { call, attempt } => {
+                    columns.counted.0.push(call.as_uuid());
+                    columns.counted.1.push(count(attempt.number));
+                    columns.attempts.push(*call, attempt);
+                }
+                Write::Complete(outcome) => columns.end(outcome),
+            }
+        }
+        columns
+    }
+
+    fn end(&mut self, outcome: &'a Outcome) {
+        self.outcomes.push(outcome);
+        if let Some(attempt) = &outcome.last_attempt {
+            self.attempts.push(outcome.call, attempt);
+        }
+        let payloads = &outcome.payloads;
+        if payloads.request.is_some() || payloads.response.is_some() {
+            self.payloads.0.push(outcome.call.as_uuid());
+            self.payloads.1.push(payloads.request.as_ref().map(ToString::to_string));
+            self.payloads.2.push(payloads.response.as_ref().map(ToString::to_string));
+        }
+    }
+
+    async fn write(self, connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
+        let Self { intents, counted, outcomes, attempts, payloads } = self;
+        sqlx::query_scalar(GROUP)
+            .bind(intents.ids)
+            .bind(intents.connectors)
+            .bind(intents.names)
+            .bind(intents.correlations)
+            .bind(intents.traces)
+            .bind(intents.operations)
+            .bind(intents.methods)
+            .bind(intents.endpoints)
+            .bind(intents.starts)
+            .bind(intents.initiators)
+            .bind(intents.leases)
+            .bind(intents.versions)
+            .bind(counted.0)
+            .bind(counted.1)
+            .bind(outcomes.ids)
+            .bind(outcomes.statuses)
+            .bind(outcomes.attempt_counts)
+            .bind(outcomes.http_statuses)
+            .bind(outcomes.codes)
+            .bind(outcomes.messages)
+            .bind(outcomes.details)
+            .bind(outcomes.retryables)
+            .bind(outcomes.retry_afters)
+            .bind(outcomes.durations)
+            .bind(outcomes.ends)
+            .bind(outcomes.endpoints)
+            .bind(attempts.calls)
+            .bind(attempts.numbers)
+            .bind(attempts.starts)
+            .bind(attempts.durations)
+            .bind(attempts.waits)
+            .bind(attempts.reasons)
+            .bind(attempts.http_statuses)
+            .bind(attempts.codes)
+            .bind(attempts.messages)
+            .bind(payloads.0)
+            .bind(payloads.1)
+            .bind(payloads.2)
+            .fetch_all(connection)
+            .await
+    }
+}
+
+impl<'a> Intents<'a> {
+    fn push(&mut self, intent: &'a CallIntent, premise: &Premise) {
+        self.ids.push(intent.id.as_uuid());
+        self.connectors.push(intent.connector_id.as_uuid());
+        self.names.push(&intent.connector_name);
+        self.correlations.push(intent.correlation_id.as_str());
+        self.traces.push(intent.trace_id.to_string());
+        self.operations.push(intent.operation_type.as_str());
+        self.methods.push(intent.method.as_str());
+        self.endpoints.push(&intent.endpoint);
+        self.starts.push(intent.started_at);
+        self.initiators.push(&intent.initiated_by);
+        self.leases.push(premise.lease.as_uuid());
+        self.versions.push(premise.connector_version);
+    }
+}
+
+impl<'a> Outcomes<'a> {
+    fn push(&mut self, outcome: &'a Outcome) {
+        let completion = &outcome.completion;
+        let failure = completion.failure.as_ref();
+        self.ids.push(outcome.call.as_uuid());
+        self.statuses.push(completion.status.as_str());
+        self.attempt_counts.push(count(completion.attempt_count));
+        self.http_statuses.push(completion.http_status_code.map(i32::from));
+        self.codes.push(failure.map(|failure| failure.code.as_str()));
+        self.messages.push(failure.map(|failure| failure.message.as_str()));
+        self.details.push(failure.and_then(|failure| failure.details.as_deref()));
+        self.retryables.push(failure.map(|failure| failure.retryable));
+        self.retry_afters.push(failure.and_then(|failure| failure.retry_after).map(|wait| Milliseconds(wait).count()));
+        self.durations.push(Milliseconds(completion.duration).count());
+        self.ends.push(completion.completed_at);
+        self.endpoints.push(&outcome.endpoint);
+    }
+}
+
+impl<'a> Attempts<'a> {
+    fn push(&mut self, call: LogId, attempt: &'a Attempt) {
+        self.calls.push(call.as_uuid());
+        self.numbers.push(count(attempt.number));
+        self.starts.push(attempt.started_at);
+        self.durations.push(Milliseconds(attempt.duration).count());
+        self.waits.push(Milliseconds(attempt.waited).count());
+        self.reasons.push(attempt.wait_reason.map(WaitReason::as_str));
+        self.http_statuses.push(attempt.http_status_code.map(i32::from));
+        self.codes.push(attempt.error.as_ref().map(|(code, _)| code.as_str()));
+        self.messages.push(attempt.error.as_ref().map(|(_, message)| message.as_str()));
+    }
+}
+
+/// Attempts are few.
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
