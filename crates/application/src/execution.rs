@@ -49,7 +49,7 @@ use crate::error::Error;
 use crate::idempotency::{Once, OnceAnswer};
 use crate::lease::LeaseKeeper;
 use crate::ports::{CallExecutor, Clock, Ids};
-use crate::redaction::Redactor;
+use crate::redaction::{Redactor, Redactors};
 
 /// How many large answers are read and mapped at the same time: each takes many times its size in memory.
 const JUDGED_AT_ONCE: usize = 2;
@@ -81,6 +81,7 @@ pub struct IntegrationExecutionService {
     lookups: Arc<Lookups>,
     limits: Arc<Limits>,
     turnstile: Arc<Turnstile>,
+    redactors: Arc<Redactors>,
     shutdown: CancellationToken,
     calls: TaskTracker,
     judging: Arc<Semaphore>,
@@ -102,6 +103,7 @@ impl IntegrationExecutionService {
             lookups: Arc::new(Lookups::new(storage.clone())),
             limits: Arc::new(Limits::new(CallLimits::default())),
             turnstile: Arc::new(Turnstile::new(storage.clone())),
+            redactors: Arc::default(),
             storage,
             sources,
             executor,

@@ -14,3 +14,4 @@ pub mod lease;
 pub mod ports;
 pub mod recovery;
 pub mod redaction;
+pub mod retention;

@@ -36,7 +36,7 @@ impl ActorType {
     }
 }
 
-/// Who did something: a key's name, a token's subject, or `local`.
+/// Who did something: a key's name, a token's subject, `local`, or a part of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor {
     /// The name that appears in `createdBy`, `initiatedBy` and the audit.
@@ -50,6 +50,12 @@ impl Actor {
     #[must_use]
     pub fn local() -> Self {
         Self { name: "local".to_owned(), kind: ActorType::Local }
+    }
+
+    /// A part of the service that acts on its own account.
+    #[must_use]
+    pub fn system(part: &str) -> Self {
+        Self { name: part.to_owned(), kind: ActorType::System }
     }
 }
 

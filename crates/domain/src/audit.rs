@@ -82,6 +82,8 @@ actions! {
     KeyCreated = "key.created",
     /// An API key was revoked.
     KeyRevoked = "key.revoked",
+    /// Calls, or their bodies, were removed for their age.
+    RetentionPurged = "retention.purged",
 }
 
 /// One member that changed.
@@ -104,7 +106,7 @@ pub struct AuditEntry {
     pub actor: Actor,
     /// What was done.
     pub action: Action,
-    /// To what: `connectors/<id>` or `keys/<name>`.
+    /// To what: `connectors/<id>`, `keys/<name>` or `integration-logs`.
     pub subject: String,
     /// The connector, when it is about one.
     pub connector_id: Option<ConnectorId>,

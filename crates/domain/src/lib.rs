@@ -22,6 +22,8 @@ pub mod page;
 pub mod rate_limit;
 pub mod redaction;
 pub mod repository;
+pub mod retention;
 pub mod retry;
 pub mod retry_quota;
 pub mod secret_ref;
+pub mod statistics;

@@ -20,6 +20,7 @@ use crate::integration_log::{
 use crate::lease::{Orphan, Premise};
 use crate::page::{Page, PageRequest};
 use crate::rate_limit::Permits;
+use crate::statistics::{ConnectorCalls, Timeline};
 
 /// What every port answers.
 pub type StorageResult<T> = Result<T, StorageError>;
@@ -66,7 +67,10 @@ pub trait ConnectorRepository: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
     /// `InProgress` is durable: the whole premise held when it was written.
-    InProgress,
+    InProgress {
+        /// Whether the connector's upstream has asked for a pause that holds (RT-7).
+        paused: bool,
+    },
     /// The connector is not enabled, was changed, or is gone; or the lease has lapsed. Nothing was written.
     Refused,
 }
@@ -136,6 +140,13 @@ pub trait IntegrationLogRepository: Send + Sync {
         order: LogOrder,
         page: &PageRequest<LogPosition>,
     ) -> StorageResult<Page<IntegrationLog, LogPosition>>;
+}
+
+/// Counting calls.
+#[async_trait]
+pub trait CallStatistics: Send + Sync {
+    /// The calls that began within `timeline`, for every connector of `scope` that is not deleted, by folded name.
+    async fn count_calls(&self, timeline: &Timeline, scope: &Scope) -> StorageResult<Vec<ConnectorCalls>>;
 }
 
 /// Reading the audit trail; it is written by [`UnitOfWork`] alone.
@@ -211,6 +222,7 @@ pub trait Storage:
     + Leases
     + RateLimits
     + IntegrationLogRepository
+    + CallStatistics
     + AuditTrail
     + ApiKeyRepository
     + IdempotencyKeys

@@ -17,6 +17,7 @@ mod options;
 #[cfg(test)]
 mod plans;
 mod rate_limit;
+mod retention;
 mod rows;
 mod unit_of_work;
 mod url;

@@ -17,6 +17,7 @@ use application::integration_log::IntegrationLogService;
 use application::lease::LeaseKeeper;
 use application::ports::{Clock, Ids, SecretStore};
 use application::recovery::Recovery;
+use application::retention::Purger;
 use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::repository::Storage;
@@ -38,6 +39,7 @@ pub(crate) struct Application {
     /// The lease of this process on its calls.
     pub leases: Arc<LeaseKeeper>,
     pub recovery: Recovery,
+    pub purger: Purger,
     /// Cancelled when the end begins: the replica is no longer ready, and no call waits for another attempt.
     pub shutdown: CancellationToken,
 }
@@ -58,6 +60,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     let executor = ReqwestExecutor::new(outbound, ids.clone(), clock.clone()).map_err(|error| no_outbound(&error))?;
     let leases = Arc::new(LeaseKeeper::new(storage.clone(), ids.clone()));
     let recovery = Recovery::new(storage.clone(), clock.clone());
+    let purger = Purger::new(Arc::new(store.clone()), clock.clone(), ids.clone(), config.retention);
     let shutdown = CancellationToken::new();
 
     let connectors = ConnectorService::new(storage.clone(), secrets.clone(), destinations, clock.clone(), ids.clone());
@@ -90,7 +93,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         inbound_limit_per_minute: config.inbound_limit_per_minute,
         cursor_key,
     };
-    Ok(Application { router: api::app(services.clone(), options), services, store, leases, recovery, shutdown })
+    Ok(Application { router: api::app(services.clone(), options), services, store, leases, recovery, purger, shutdown })
 }
 
 /// Opens the store, and creates the folder of an embedded one. The schema is left as it is.

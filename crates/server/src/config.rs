@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use application::execution::CallLimits;
 use domain::destination::AllowedDestination;
+use domain::retention::RetentionPeriods;
 use infrastructure::storage::DatabaseUrl;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -69,6 +70,7 @@ pub(crate) struct Config {
     pub inbound_limit_per_minute: u32,
     pub extra_ca_file: Option<PathBuf>,
     pub call_limits: CallLimits,
+    pub retention: RetentionPeriods,
     pub auth_mode: AuthMode,
     /// By name.
     pub secret_stores: Vec<(String, SecretStoreConfig)>,
@@ -124,6 +126,7 @@ impl Config {
         let inbound_limit = settings.read(&keys::INBOUND_LIMIT, inbound_limit);
         let extra_ca_file = settings.read(&keys::EXTRA_CA_FILE, |raw| raw::text(raw).map(PathBuf::from));
         let call_limits = call_limits(settings);
+        let retention = retention(settings);
         let log_format = settings.read(&keys::LOG_FORMAT, log_format);
         let log_level = settings.read(&keys::LOG_LEVEL, log_level);
         let later_keys = settings.judge_later_keys();
@@ -139,6 +142,7 @@ impl Config {
             inbound_limit_per_minute: inbound_limit?.value,
             extra_ca_file: extra_ca_file.map(|file| file.value),
             call_limits: call_limits?,
+            retention: retention?,
             auth_mode: auth_mode?.value,
             secret_stores,
             log_format: log_format.map(|format| format.value),
@@ -159,6 +163,13 @@ fn call_limits(settings: &mut Settings) -> Option<CallLimits> {
         max_concurrent_calls_per_connector: per_connector?.value,
         circuit_breaker: circuit_breaker?.value,
     })
+}
+
+fn retention(settings: &mut Settings) -> Option<RetentionPeriods> {
+    let days = |raw: &Raw| u32::try_from(raw::number(raw, 1..=36_500)?).map_err(|_| Wrong::Unexpected);
+    let logs_days = settings.read(&keys::LOGS_DAYS, days);
+    let bodies_days = settings.read(&keys::BODIES_DAYS, days);
+    Some(RetentionPeriods { logs_days: logs_days?.value, bodies_days: bodies_days?.value })
 }
 
 fn read_file(flags: &Flags, environment: &Environment, settings: &mut Settings) {

@@ -90,13 +90,14 @@ impl Beginning {
             Some(named) => self.service.storage.begin_call_once(&intent, &premise, &named.claim).await?,
         };
         match begun {
-            Begun::InProgress => Ok(Some(Running {
+            Begun::InProgress { paused } => Ok(Some(Running {
                 service: self.service.clone(),
                 context: self.context.clone(),
                 connector,
                 call,
                 intent,
                 lease,
+                paused,
                 begun: self.begun,
                 named: self.named.clone(),
             })),

@@ -22,7 +22,7 @@ use super::{IntegrationExecutionService, payload};
 use crate::error::Causes;
 use crate::lease::LeaseKeeper;
 use crate::ports::{AttemptGate, Credential, Passed};
-use crate::redaction::{RedactionError, Redactor};
+use crate::redaction::{RedactionError, Redactor, Redactors};
 
 /// How long the question of the intent, whether the connector is enabled, holds for the first attempt: the look-up of the
 /// secret comes in between.
@@ -40,6 +40,7 @@ pub(super) struct CallGate<'a> {
     begun: Instant,
     terms: Terms,
     turnstile: &'a Arc<Turnstile>,
+    redactors: &'a Redactors,
     state: Mutex<State<'a>>,
 }
 
@@ -48,8 +49,8 @@ pub(super) struct CallGate<'a> {
 pub(super) struct Terms {
     /// The switching of the connector: another one means that it was disabled since.
     pub(super) switched_at: Option<DateTime<Utc>>,
-    /// Whether the connector had a rate limit.
-    pub(super) limited: bool,
+    /// Whether even the first attempt has to ask for a permit: the connector has a rate limit, or is paused.
+    pub(super) asks_first: bool,
     /// The end of the call.
     pub(super) deadline: Instant,
 }
@@ -82,14 +83,14 @@ impl<'a> CallGate<'a> {
             begun: Instant::now(),
             terms,
             turnstile: &service.turnstile,
+            redactors: &service.redactors,
             state: Mutex::default(),
         }
     }
 
-    /// Waits for a permit. Without a limit there is none to wait for, but for a retry it may have come by now, or the
-    /// upstream may have asked for a pause.
+    /// Waits for a permit. Without a limit and a pause there is none to wait for, but until a retry either may have come.
     async fn permit(&self, number: u32) -> Result<Passed, Failure> {
-        if !self.terms.limited && number == 1 {
+        if !self.terms.asks_first && number == 1 {
             return Ok(Passed::default());
         }
         // A permit that leaves no time for its attempt would be wasted.
@@ -119,7 +120,7 @@ impl<'a> CallGate<'a> {
     pub(super) fn keep_out(&self, secrets: Vec<SecretString>) -> Result<(), RedactionError> {
         let mut state = self.state();
         state.secrets.extend(secrets);
-        state.redactor = Some(Arc::new(Redactor::knowing(&state.secrets)?));
+        state.redactor = Some(self.redactors.knowing(&state.secrets)?);
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Running {
     pub(super) intent: CallIntent,
     /// The lease that it was begun under.
     pub(super) lease: LeaseId,
+    /// Whether the upstream has asked for a pause, as the store knew when the call was begun.
+    pub(super) paused: bool,
     pub(super) begun: Instant,
     /// The request, if it names itself.
     pub(super) named: Option<Named>,
@@ -65,7 +67,7 @@ impl Running {
         let Connector { switch, settings, .. } = self.connector.as_ref();
         Terms {
             switched_at: switch.changed_at(),
-            limited: settings.rate_limit_per_minute > 0,
+            asks_first: self.paused || settings.rate_limit_per_minute > 0,
             deadline: self.begun + settings.deadline,
         }
     }

@@ -3,7 +3,7 @@
 mod texts;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use application::execution::AnsweredBody;
 use application::redaction::is_secret_name;
@@ -169,6 +169,12 @@ fn broken(canary: &str) -> Step {
 }
 
 async fn assert_nothing_leaks(kind: &str, settings: Value, canary: &str, secret: &str, steps: Vec<Step>) {
+    // Other tests have no subscriber; without one that is always there, their threads could switch events off for all.
+    static ALWAYS: Once = Once::new();
+    ALWAYS.call_once(|| {
+        let nowhere = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::sink);
+        tracing::subscriber::set_global_default(nowhere.finish()).expect("no other is set");
+    });
     let log = LogLines::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     let _logging = tracing::subscriber::set_default(subscriber);

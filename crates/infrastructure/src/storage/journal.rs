@@ -27,12 +27,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::entry::{Entry, Write};
-use self::group::{Broken, Written};
+use self::group::{Broken, Kept, Written};
 use super::SqlStorage;
 use super::columns::{Id, Timestamp};
 use super::connector::Known;
 use super::engine::{Pool, fetch};
-use super::integration_log::skip;
 
 /// The most writes in one group. Callers wait for the whole group, and statements are not to grow without bound.
 const LARGEST_GROUP: usize = 256;
@@ -71,8 +70,8 @@ impl Journal {
         }
     }
 
-    /// Whether it was kept; otherwise it was refused.
-    async fn write(&self, write: Write) -> StorageResult<bool> {
+    /// What was kept; `None` when it was refused.
+    async fn write(&self, write: Write) -> StorageResult<Option<Kept>> {
         let (answer, answered) = oneshot::channel();
         let gone = || StorageError::Unavailable("the journal of calls has ended".into());
         self.entries.send(Entry { write, answer }).map_err(|_| gone())?;
@@ -165,8 +164,10 @@ impl Keeper {
 
     fn answer(&mut self, group: Vec<Entry>, written: &Written) {
         for entry in group {
-            let kept = written.has(&entry.write);
-            if kept && let Write::Begin { intent, .. } = &entry.write {
+            let kept = written.of(&entry.write);
+            if kept.is_some()
+                && let Write::Begin { intent, .. } = &entry.write
+            {
                 let id = intent.id;
                 self.doubtful.retain(|(doubtful, _)| *doubtful != id);
             }
@@ -194,11 +195,16 @@ fn unwritable(error: &StorageError) -> StorageError {
 impl CallJournal for SqlStorage {
     async fn begin_call(&self, intent: &CallIntent, premise: &Premise) -> StorageResult<Begun> {
         let write = Write::Begin { intent: Box::new(intent.clone()), premise: *premise };
-        Ok(if self.journal.write(write).await? { Begun::InProgress } else { Begun::Refused })
+        let kept = self.journal.write(write).await?;
+        Ok(kept.map_or(Begun::Refused, |Kept { paused }| Begun::InProgress { paused }))
     }
 
     async fn skip_call(&self, intent: &CallIntent, completion: &Completion) -> StorageResult<()> {
-        skip(&mut self.pool.writer().await?, intent, completion).await
+        let ended = Box::new((intent.clone(), completion.clone()));
+        match self.journal.write(Write::Skip(ended)).await? {
+            Some(_) => Ok(()),
+            None => Err(StorageError::unreadable("a call that was skipped was refused")),
+        }
     }
 
     async fn is_enabled_since(
@@ -214,11 +220,11 @@ impl CallJournal for SqlStorage {
 
     async fn record_attempt(&self, call: LogId, attempt: &Attempt) -> StorageResult<Recorded> {
         let kept = self.journal.write(Write::Attempt { call, attempt: Box::new(attempt.clone()) }).await?;
-        Ok(if kept { Recorded::Kept } else { Recorded::Refused })
+        Ok(if kept.is_some() { Recorded::Kept } else { Recorded::Refused })
     }
 
     async fn complete_call(&self, outcome: &Arc<Outcome>) -> StorageResult<Recorded> {
-        if self.journal.write(Write::Complete(Arc::clone(outcome))).await? {
+        if self.journal.write(Write::Complete(Arc::clone(outcome))).await?.is_some() {
             return Ok(Recorded::Kept);
         }
         self.kept_before(outcome).await

@@ -42,7 +42,7 @@ pub(crate) async fn prepare(config: &Config, signals: &mut Signals) -> Result<Op
 /// Serves the application at the door until a signal, then ends it: not ready at once, no new connections, the
 /// requests under way and their calls finished. A second signal ends it at once.
 pub(crate) async fn serve(application: Application, door: Door, mut signals: Signals) -> Result<(), Failure> {
-    let Application { router, services, store, leases, recovery, shutdown } = application;
+    let Application { router, services, store, leases, recovery, purger, shutdown } = application;
     let address = door.address;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
     tracing::info!("the reference of the API is at http://{address}/docs");
@@ -50,8 +50,8 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
     // The lease outlives the calls under way, which end after the signal.
     let upkeep = CancellationToken::new();
     let keeping = tokio::spawn({
-        let (leases, stop) = (leases.clone(), upkeep.clone());
-        async move { tokio::join!(leases.keep(stop.clone()), recovery.keep(stop)) }
+        let (leases, stop, ending) = (leases.clone(), upkeep.clone(), shutdown.clone());
+        async move { tokio::join!(leases.keep(stop.clone()), recovery.keep(stop), purger.keep(ending)) }
     });
     let serving = tokio::spawn(door.serve(router, shutdown.clone().cancelled_owned()));
     let signal = signals.next().await;

@@ -102,6 +102,10 @@ pub(crate) static MAX_CALLS: Key =
 pub(crate) static MAX_CALLS_PER_CONNECTOR: Key =
     Key::served("execution.max_concurrent_calls_per_connector", "a number of calls from 1 to 1000", Some("25"));
 pub(crate) static CIRCUIT_BREAKER: Key = Key::served("execution.circuit_breaker", TRUE_OR_FALSE, Some("true"));
+pub(crate) static LOGS_DAYS: Key =
+    Key::served("retention.logs_days", "a number of days from 1 to 36500", Some("90"));
+pub(crate) static BODIES_DAYS: Key =
+    Key::served("retention.bodies_days", "a number of days from 1 to 36500", Some("14"));
 pub(crate) static AUTH_MODE: Key = Key::served("auth.mode", "`none` or `api-key`", Some("none"));
 
 /// What later versions bring. One file serves several versions, so these are accepted and checked; whoever sets one
@@ -116,12 +120,6 @@ static FAILED_LOGINS: Key =
     Key::later("failed_logins_per_minute", "a number of attempts from 0 (off) to 1000000", Some("20"), |raw| {
         raw::number(raw, 0..=1_000_000).map(drop)
     });
-static LOGS_DAYS: Key = Key::later("retention.logs_days", "a number of days from 1 to 36500", Some("90"), |raw| {
-    raw::number(raw, 1..=36_500).map(drop)
-});
-static BODIES_DAYS: Key = Key::later("retention.bodies_days", "a number of days from 1 to 36500", Some("14"), |raw| {
-    raw::number(raw, 1..=36_500).map(drop)
-});
 
 /// The table.
 pub(crate) static ALL: [&Key; 17] = [

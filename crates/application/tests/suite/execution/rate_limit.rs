@@ -8,6 +8,7 @@ use domain::connector::ConnectorDraft;
 use domain::failure::ErrorCode;
 use domain::id::ConnectorId;
 use domain::integration_log::IntegrationStatus::{Failed, Success};
+use domain::repository::RateLimits;
 use domain::retry::WaitReason;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
@@ -169,6 +170,18 @@ async fn rt_7_what_an_upstream_asks_of_one_call_all_calls_heed() {
     let (time, reason) = waited(&world);
     assert_eq!(reason, Some(WaitReason::Paused));
     assert!(time >= seconds(3) && time < seconds(4), "{time:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_7_a_pause_holds_for_the_first_attempt_through_a_connector_without_a_limit() {
+    let world = World::new();
+    let id = world.enabled(open_draft()).await;
+    world.storage.pause(id, seconds(3)).await.expect("paused");
+    let execution = world.executed(id, pull(), answers(1)).await;
+    assert_eq!(outcome(&execution), (Success, None));
+    let attempt = &world.storage.only_call().attempts[0];
+    assert_eq!(attempt.wait_reason, Some(WaitReason::Paused));
+    assert!(attempt.waited >= seconds(3), "{:?}", attempt.waited);
 }
 
 #[tokio::test(start_paused = true)]

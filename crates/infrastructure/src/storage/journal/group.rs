@@ -1,19 +1,26 @@
 //! What became of a group.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use domain::error::StorageError;
 use uuid::Uuid;
 
 use super::entry::Write;
 
-/// The calls that something was kept of.
+/// A write that was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Of a beginning: whether the connector's upstream has asked for a pause that holds.
+    pub(super) paused: bool,
+}
+
+/// What was kept, by call; what is not here was refused.
 #[derive(Debug, Default)]
-pub(super) struct Written(pub(super) HashSet<Uuid>);
+pub(super) struct Written(pub(super) HashMap<Uuid, Kept>);
 
 impl Written {
-    pub(super) fn has(&self, write: &Write) -> bool {
-        self.0.contains(&write.call().as_uuid())
+    pub(super) fn of(&self, write: &Write) -> Option<Kept> {
+        self.0.get(&write.call().as_uuid()).copied()
     }
 }
 

@@ -1,5 +1,5 @@
 -- One group in one statement: one round trip and one commit for all of it. The arrays run in parallel; those of a kind
--- of write that the group does not have are empty.
+-- of write that the group does not have are empty. Calls that were skipped come as JSON, since they are rare.
 WITH begun AS (
     INSERT INTO integration_logs (id, connector_id, connector_name, correlation_id, trace_id, operation_type,
         http_method, endpoint, started_at, initiated_by, lease_id, status, attempt_count)
@@ -14,6 +14,17 @@ WITH begun AS (
     JOIN leases l ON l.id = i.lease_id
         AND l.valid_until_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint
     ON CONFLICT (id) DO NOTHING
+    RETURNING id, connector_id
+),
+skipped AS (
+    INSERT INTO integration_logs (id, connector_id, connector_name, correlation_id, trace_id, operation_type,
+        http_method, endpoint, started_at, initiated_by, status, attempt_count, http_status_code, error_code,
+        error_message, error_details, retryable, retry_after_ms, duration_ms, completed_at)
+    SELECT s.id, s.connector_id, s.connector_name, s.correlation_id, s.trace_id, s.operation_type,
+        s.http_method, s.endpoint, s.started_at, s.initiated_by, s.status, s.attempt_count, s.http_status_code,
+        s.error_code, s.error_message, s.error_details, s.retryable, s.retry_after_ms, s.duration_ms, s.completed_at
+    FROM json_populate_recordset(NULL::integration_logs, $39::text::json) s
+    ON CONFLICT (id) DO UPDATE SET id = excluded.id
     RETURNING id
 ),
 counted AS (
@@ -59,4 +70,6 @@ payloads AS (
     JOIN ended e ON e.id = p.log_id
     ON CONFLICT (log_id) DO NOTHING
 )
-SELECT id FROM begun UNION ALL SELECT id FROM written
+SELECT b.id, EXISTS (SELECT 1 FROM paused_connectors p WHERE p.connector_id = b.connector_id) FROM begun b
+UNION ALL SELECT id, false FROM written
+UNION ALL SELECT id, false FROM skipped

@@ -12,6 +12,7 @@ use domain::repository::{Begun, Recorded, StorageResult};
 use tokio::time::Instant;
 
 use super::entry::Write;
+use super::group::Kept;
 use super::{DOUBT, postgres, sqlite};
 use crate::storage::SqlStorage;
 use crate::storage::columns::Id;
@@ -32,16 +33,15 @@ impl SqlStorage {
     ) -> StorageResult<Begun> {
         let mut transaction = self.pool.transaction().await?;
         let write = Write::Begin { intent: Box::new(intent.clone()), premise: *premise };
-        let begun = write_one(&mut transaction, &write).await?
-            && claim(&mut transaction, claimed, Some(intent.id), None).await?;
-        if !begun {
+        let Some(Kept { paused }) = write_one(&mut transaction, &write).await? else { return Ok(Begun::Refused) };
+        if !claim(&mut transaction, claimed, Some(intent.id), None).await? {
             return Ok(Begun::Refused);
         }
         let committed = transaction.commit().await;
         if committed.is_err() {
             self.take_away(intent.id);
         }
-        committed.map(|()| Begun::InProgress)
+        committed.map(|()| Begun::InProgress { paused })
     }
 
     pub(in crate::storage) async fn skip_once(
@@ -64,7 +64,7 @@ impl SqlStorage {
         kept: &KeptAnswer,
     ) -> StorageResult<Recorded> {
         let mut transaction = self.pool.transaction().await?;
-        if !write_one(&mut transaction, &Write::Complete(Arc::clone(outcome))).await? {
+        if write_one(&mut transaction, &Write::Complete(Arc::clone(outcome))).await?.is_none() {
             drop(transaction);
             return self.kept_before(outcome).await;
         }
@@ -91,7 +91,7 @@ impl SqlStorage {
     }
 }
 
-async fn write_one(transaction: &mut Session, write: &Write) -> StorageResult<bool> {
+async fn write_one(transaction: &mut Session, write: &Write) -> StorageResult<Option<Kept>> {
     if let Link::Postgres(connection) = transaction.link() {
         return within(postgres::write_one(connection, write)).await.map_err(storage_error);
     }

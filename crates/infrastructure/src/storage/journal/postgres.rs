@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::id::LogId;
-use domain::integration_log::{Attempt, CallIntent, Outcome};
+use domain::integration_log::{Attempt, CallIntent, Completion, Outcome};
 use domain::lease::Premise;
 use domain::retry::WaitReason;
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
 
 use super::entry::{Entry, Write};
-use super::group::{Broken, Written};
+use super::group::{Broken, Kept, Written};
 use crate::storage::columns::Milliseconds;
 use crate::storage::failure::{storage_error, timed_out};
 
@@ -38,7 +39,7 @@ pub(super) async fn write(pool: &PgPool, group: &[Entry], doubtful: &[LogId]) ->
         Columns::of(group.iter().map(|entry| &entry.write)).write(&mut connection).await
     };
     match tokio::time::timeout(TIMEOUT, writing).await {
-        Ok(Ok(ids)) => Ok(Written(ids.into_iter().collect())),
+        Ok(Ok(written)) => Ok(Written(written.into_iter().map(|(id, paused)| (id, Kept { paused })).collect())),
         Ok(Err(error)) => Err(Broken::of(storage_error(error))),
         Err(_) => {
             // It may hang; the next group gets another.
@@ -48,10 +49,11 @@ pub(super) async fn write(pool: &PgPool, group: &[Entry], doubtful: &[LogId]) ->
     }
 }
 
-/// One write in a transaction that has more to it; whether it was kept. The plan is that of groups.
-pub(super) async fn write_one(connection: &mut PgConnection, write: &Write) -> Result<bool, sqlx::Error> {
+/// One write in a transaction that has more to it; `None` when it is refused. The plan is that of groups.
+pub(super) async fn write_one(connection: &mut PgConnection, write: &Write) -> Result<Option<Kept>, sqlx::Error> {
     connection.execute(sqlx::raw_sql(BY_THE_INDEXES)).await?;
-    Ok(!Columns::of(std::iter::once(write)).write(connection).await?.is_empty())
+    let written = Columns::of(std::iter::once(write)).write(connection).await?;
+    Ok(written.first().map(|(_, paused)| Kept { paused: *paused }))
 }
 
 /// A group that is written again finds what its first try kept.
@@ -67,6 +69,7 @@ struct Columns<'a> {
     outcomes: Outcomes<'a>,
     attempts: Attempts<'a>,
     payloads: (Vec<Uuid>, Vec<Option<String>>, Vec<Option<String>>),
+    skipped: Vec<Value>,
 }
 
 #[derive(Default)]
@@ -120,6 +123,7 @@ impl<'a> Columns<'a> {
         for write in writes {
             match write {
                 Write::Begin { intent, premise } => columns.intents.push(intent, premise),
+                Write::Skip(ended) => columns.skipped.push(skipped(&ended.0, &ended.1)),
                 Write::Attempt { call, attempt } => {
                     columns.counted.0.push(call.as_uuid());
                     columns.counted.1.push(count(attempt.number));
@@ -144,9 +148,10 @@ impl<'a> Columns<'a> {
         }
     }
 
-    async fn write(self, connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
-        let Self { intents, counted, outcomes, attempts, payloads } = self;
-        sqlx::query_scalar(GROUP)
+    /// The calls that something was kept of, and whether their connectors are paused.
+    async fn write(self, connection: &mut PgConnection) -> Result<Vec<(Uuid, bool)>, sqlx::Error> {
+        let Self { intents, counted, outcomes, attempts, payloads, skipped } = self;
+        sqlx::query_as(GROUP)
             .bind(intents.ids)
             .bind(intents.connectors)
             .bind(intents.names)
@@ -185,6 +190,7 @@ impl<'a> Columns<'a> {
             .bind(payloads.0)
             .bind(payloads.1)
             .bind(payloads.2)
+            .bind(Value::from(skipped).to_string())
             .fetch_all(connection)
             .await
     }
@@ -238,6 +244,33 @@ impl<'a> Attempts<'a> {
         self.codes.push(attempt.error.as_ref().map(|(code, _)| code.as_str()));
         self.messages.push(attempt.error.as_ref().map(|(_, message)| message.as_str()));
     }
+}
+
+/// A row of `integration_logs`.
+fn skipped(intent: &CallIntent, completion: &Completion) -> Value {
+    let failure = completion.failure.as_ref();
+    json!({
+        "id": intent.id.as_uuid(),
+        "connector_id": intent.connector_id.as_uuid(),
+        "connector_name": intent.connector_name,
+        "correlation_id": intent.correlation_id.as_str(),
+        "trace_id": intent.trace_id.to_string(),
+        "operation_type": intent.operation_type.as_str(),
+        "http_method": intent.method.as_str(),
+        "endpoint": intent.endpoint,
+        "started_at": intent.started_at,
+        "initiated_by": intent.initiated_by,
+        "status": completion.status.as_str(),
+        "attempt_count": completion.attempt_count,
+        "http_status_code": completion.http_status_code,
+        "error_code": failure.map(|failure| failure.code.as_str()),
+        "error_message": failure.map(|failure| failure.message.as_str()),
+        "error_details": failure.and_then(|failure| failure.details.as_deref()),
+        "retryable": failure.map(|failure| failure.retryable),
+        "retry_after_ms": failure.and_then(|failure| failure.retry_after).map(|wait| Milliseconds(wait).count()),
+        "duration_ms": Milliseconds(completion.duration).count(),
+        "completed_at": completion.completed_at,
+    })
 }
 
 /// Attempts are few.

@@ -1,17 +1,18 @@
 //! A group on `SQLite`: one transaction, and so one write to the disk for all of it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use domain::id::LogId;
+use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{Attempt, CallIntent, Outcome};
 use domain::lease::Premise;
 use domain::repository::StorageResult;
 
 use super::entry::{Entry, Write};
-use super::group::{Broken, Written};
+use super::group::{Broken, Kept, Written};
 use crate::storage::columns::{Id, Json, Milliseconds, Timestamp};
-use crate::storage::engine::{Pool, Session, execute};
-use crate::storage::integration_log::insert_attempt;
+use crate::storage::connector::Known;
+use crate::storage::engine::{Pool, Session, execute, fetch};
+use crate::storage::integration_log::{insert_attempt, skip};
 
 macro_rules! held {
     ($lease:literal) => {
@@ -62,22 +63,33 @@ async fn write_all(transaction: &mut Session, group: &[Entry], doubtful: &[LogId
     for id in doubtful.iter().filter(|id| group.iter().all(|entry| entry.write.call() != **id)) {
         execute!(transaction, TAKE_AWAY, Id(id.as_uuid()))?;
     }
-    let mut written = HashSet::new();
+    let mut written = HashMap::new();
     for Entry { write, .. } in group {
-        if write_one(transaction, write).await? {
-            written.insert(write.call().as_uuid());
+        if let Some(kept) = write_one(transaction, write).await? {
+            written.insert(write.call().as_uuid(), kept);
         }
     }
     Ok(Written(written))
 }
 
-/// One write; whether it was kept.
-pub(super) async fn write_one(transaction: &mut Session, write: &Write) -> StorageResult<bool> {
-    match write {
-        Write::Begin { intent, premise } => begin(transaction, intent, premise).await,
-        Write::Attempt { call, attempt } => count_attempt(transaction, *call, attempt).await,
-        Write::Complete(outcome) => complete(transaction, outcome).await,
-    }
+/// One write; `None` when it is refused.
+pub(super) async fn write_one(transaction: &mut Session, write: &Write) -> StorageResult<Option<Kept>> {
+    let kept = match write {
+        Write::Begin { intent, premise } => begin(transaction, intent, premise).await?,
+        Write::Skip(ended) => skip(transaction, &ended.0, &ended.1).await.map(|()| true)?,
+        Write::Attempt { call, attempt } => count_attempt(transaction, *call, attempt).await?,
+        Write::Complete(outcome) => complete(transaction, outcome).await?,
+    };
+    let paused = match write {
+        Write::Begin { intent, .. } if kept => is_paused(transaction, intent.connector_id).await?,
+        _ => false,
+    };
+    Ok(kept.then_some(Kept { paused }))
+}
+
+async fn is_paused(transaction: &mut Session, connector: ConnectorId) -> StorageResult<bool> {
+    let sql = "SELECT connector_id AS id FROM paused_connectors WHERE connector_id = $1";
+    Ok(!fetch!(transaction, Known, sql, Id(connector.as_uuid()))?.is_empty())
 }
 
 async fn begin(transaction: &mut Session, intent: &CallIntent, premise: &Premise) -> StorageResult<bool> {

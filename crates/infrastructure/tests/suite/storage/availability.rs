@@ -96,7 +96,7 @@ async fn connections_that_a_network_forgets_are_given_up_and_replaced() {
             Err(other) => panic!("{other:?}"),
         }
     };
-    assert_eq!(healed, Begun::InProgress);
+    assert_eq!(healed, Begun::InProgress { paused: false });
 }
 
 #[tokio::test]

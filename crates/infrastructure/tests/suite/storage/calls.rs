@@ -10,7 +10,7 @@ use domain::integration_log::{
     Payloads,
 };
 use domain::lease::Premise;
-use domain::repository::{Begun, CallJournal, IntegrationLogRepository, Recorded, Storage};
+use domain::repository::{Begun, CallJournal, IntegrationLogRepository, RateLimits, Recorded, Storage};
 use domain::retry::WaitReason;
 use infrastructure::storage::SqlStorage;
 use rstest::rstest;
@@ -65,18 +65,24 @@ async fn a_call_is_begun_only_through_an_enabled_connector(#[values(Engine::Sqli
     delete(&storage, gone).await;
 
     let switched_at = enabled.switch.changed_at();
-    for (connector, connector_version, begun) in
-        [(1, 2, Begun::InProgress), (2, 1, Begun::Refused), (3, 4, Begun::Refused), (4, 1, Begun::Refused)]
-    {
+    for (connector, connector_version, begun) in [
+        (1, 2, Begun::InProgress { paused: false }),
+        (2, 1, Begun::Refused),
+        (3, 4, Begun::Refused),
+        (4, 1, Begun::Refused),
+    ] {
         let premise = Premise { connector_version, ..premise() };
         let answer = storage.begin_call(&intent(connector, connector), &premise).await;
         assert_eq!(answer.expect("asked"), begun, "{connector}");
         assert_eq!(
             storage.is_enabled_since(connector_id(connector), switched_at).await.expect("asked"),
-            begun == Begun::InProgress,
+            begun == Begun::InProgress { paused: false },
             "{connector}"
         );
-        assert_eq!(storage.find_log(log_id(connector)).await.expect("read").is_some(), begun == Begun::InProgress);
+        assert_eq!(
+            storage.find_log(log_id(connector)).await.expect("read").is_some(),
+            begun == Begun::InProgress { paused: false }
+        );
     }
     assert_eq!(
         page(&storage, 1).await,
@@ -142,7 +148,7 @@ async fn calls_that_are_written_at_once_are_answered_each_for_itself(
         match (number % 3 == 0, number % 5 == 0 && engine == Engine::Postgres, answer) {
             (_, true, Err(StorageError::Failed { .. }))
             | (true, false, Ok(Begun::Refused))
-            | (false, false, Ok(Begun::InProgress)) => {}
+            | (false, false, Ok(Begun::InProgress { .. })) => {}
             (.., answer) => panic!("{number}: {answer:?}"),
         }
     }
@@ -343,4 +349,20 @@ async fn text_that_postgresql_cannot_keep_is_an_error_and_not_a_panic() {
     let refused = storage.begin_call(&CallIntent { endpoint: "/a\0b".to_owned(), ..intent(1, 1) }, &premise()).await;
     assert!(matches!(refused, Err(StorageError::Failed { .. })), "{refused:?}");
     begin(&storage, &intent(1, 1)).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn rt_7_the_intent_tells_that_the_connector_is_paused(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let (storage, replica) = (database.storage().await, database.storage().await);
+    register_enabled(&storage, 1, "Paused").await;
+    register_enabled(&storage, 2, "Other").await;
+    replica.pause(connector_id(1), Duration::from_secs(60)).await.expect("paused");
+    for (connector, paused) in [(1, true), (2, false)] {
+        let answer = storage.begin_call(&intent(connector, connector), &premise()).await;
+        assert_eq!(answer.expect("begun"), Begun::InProgress { paused }, "{connector}");
+    }
 }

@@ -114,7 +114,7 @@ async fn idempotency_the_answer_to_a_call_comes_with_its_outcome(
     register_enabled(&storage, 1, "One").await;
     let claim = claim("k", "1", moment(0));
     let begun = storage.begin_call_once(&intent(1, 1), &premise(), &claim).await.expect("asked");
-    assert_eq!(begun, Begun::InProgress);
+    assert_eq!(begun, Begun::InProgress { paused: false });
     let began = KnownKey { fingerprint: claim.fingerprint, effect: ClaimedEffect::Began(log_id(1)) };
     assert_eq!(known(&storage, &claim).await, Some(began.clone()));
 

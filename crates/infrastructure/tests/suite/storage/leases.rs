@@ -54,7 +54,7 @@ async fn du_2_after_its_lease_a_process_writes_nothing_more_about_its_calls(
     let next = LeaseId::new(Uuid::from_u128(7));
     storage.open_lease(next).await.expect("opened");
     let again = storage.begin_call(&intent(2, 1), &Premise { lease: next, ..premise() }).await;
-    assert_eq!(again.expect("answered"), Begun::InProgress);
+    assert_eq!(again.expect("answered"), Begun::InProgress { paused: false });
 }
 
 #[rstest]

@@ -163,7 +163,7 @@ pub(super) fn attempt(number: u32) -> Attempt {
 }
 
 pub(super) async fn begin(storage: &SqlStorage, intent: &CallIntent) {
-    assert_eq!(storage.begin_call(intent, &premise()).await.expect("begun"), Begun::InProgress);
+    assert_eq!(storage.begin_call(intent, &premise()).await.expect("begun"), Begun::InProgress { paused: false });
 }
 
 pub(super) async fn complete(storage: &SqlStorage, number: u128, completion: &Completion) {

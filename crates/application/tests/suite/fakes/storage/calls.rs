@@ -31,7 +31,8 @@ impl CallJournal for MemoryStorage {
         }
         state.owners.insert(intent.id, premise.lease);
         state.insert(IntegrationLog { intent: intent.clone(), completion: None, attempt_count: 0 });
-        Ok(Begun::InProgress)
+        let paused = state.is_paused(intent.connector_id);
+        Ok(Begun::InProgress { paused })
     }
 
     async fn skip_call(&self, intent: &CallIntent, completion: &Completion) -> StorageResult<()> {

@@ -31,7 +31,7 @@ impl IdempotencyKeys for MemoryStorage {
             return Ok(Begun::Refused);
         }
         let begun = self.begin_call(intent, premise).await?;
-        if begun == Begun::InProgress {
+        if begun != Begun::Refused {
             self.state().tables.claim(claim, ClaimedEffect::Began(intent.id));
         }
         Ok(begun)

@@ -31,6 +31,13 @@ impl Limited {
 }
 
 impl State {
+    pub(super) fn is_paused(&mut self, connector: ConnectorId) -> bool {
+        let switched_at = self.terms(connector).ok().map(|(_, switched_at)| switched_at);
+        let clock = self.limited.clock();
+        let paused_until = self.limited.windows.get(&connector).and_then(|window| window.paused_until);
+        self.limited.paused_under.get(&connector).copied() == switched_at && paused_until > Some(clock)
+    }
+
     fn terms(&self, connector: ConnectorId) -> StorageResult<(u32, Option<DateTime<Utc>>)> {
         let row = self.tables.connectors.get(&connector);
         let row = row.ok_or_else(|| StorageError::unreadable("no such connector"))?;
