@@ -24,6 +24,7 @@ mod router;
 mod security_headers;
 mod segment;
 mod state;
+mod statistics;
 
 pub use self::problem::ProblemCode;
 pub use self::router::{app, openapi_json};

@@ -18,7 +18,7 @@ use crate::inbound_limit::{self, InboundLimit};
 use crate::openapi::{self, Document};
 use crate::problem::{Problem, ProblemCode};
 use crate::state::{ApiState, Options, Services};
-use crate::{audit, connectors, docs, execution, integration_logs, operational, problem, security_headers};
+use crate::{audit, connectors, docs, execution, integration_logs, operational, problem, security_headers, statistics};
 
 /// Every documented route.
 fn routes() -> OpenApiRouter<ApiState> {
@@ -35,6 +35,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(needs(Read, routes!(integration_logs::controller::list)))
         .routes(needs(Read, routes!(integration_logs::controller::list_by_correlation)))
         .routes(needs(Read, routes!(integration_logs::controller::get)))
+        .routes(needs(Read, routes!(statistics::controller::look)))
         .routes(needs(Audit, routes!(audit::controller::list_of_connector)))
         .routes(needs(Audit, routes!(audit::controller::list)))
         .routes(routes!(operational::controller::livez))

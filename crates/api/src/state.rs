@@ -9,6 +9,7 @@ use application::execution::IntegrationExecutionService;
 use application::health::HealthService;
 use application::integration_log::IntegrationLogService;
 use application::ports::Ids;
+use application::statistics::StatisticsService;
 
 /// The use cases behind the API.
 #[derive(Clone)]
@@ -17,6 +18,7 @@ pub struct Services {
     pub connectors: Arc<ConnectorService>,
     pub execution: IntegrationExecutionService,
     pub logs: Arc<IntegrationLogService>,
+    pub statistics: Arc<StatisticsService>,
     pub audit: Arc<AuditService>,
     pub keys: Arc<ApiKeyService>,
     pub health: Arc<HealthService>,

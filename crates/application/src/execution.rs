@@ -38,7 +38,7 @@ use tracing::Instrument;
 use self::beginning::Beginning;
 pub use self::credential::CredentialSources;
 use self::known::KnownConnectors;
-pub use self::limits::CallLimits;
+pub use self::limits::{Bounds, CallLimits};
 use self::limits::Limits;
 use self::lookup::Lookups;
 use self::named::{Ended, Named};
@@ -175,6 +175,12 @@ impl IntegrationExecutionService {
         let beginning = Beginning { service: self.clone(), context: context.clone(), id, draft, begun, came, named };
         let task = self.calls.spawn(beginning.run().in_current_span());
         task.await.map_err(|error| Error::Internal(Box::new(error)))?
+    }
+
+    /// What holds for the next call of this process through the connector.
+    #[must_use]
+    pub fn bounds(&self, connector: ConnectorId) -> Bounds {
+        self.limits.look(connector)
     }
 
     /// Waits until every call has ended and every outcome is written or given up.

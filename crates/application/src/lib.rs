@@ -15,3 +15,4 @@ pub mod ports;
 pub mod recovery;
 pub mod redaction;
 pub mod retention;
+pub mod statistics;

@@ -19,6 +19,7 @@ mod plans;
 mod rate_limit;
 mod retention;
 mod rows;
+mod statistics;
 mod unit_of_work;
 mod url;
 

@@ -18,6 +18,7 @@ use application::lease::LeaseKeeper;
 use application::ports::{Clock, Ids, SecretStore};
 use application::recovery::Recovery;
 use application::retention::Purger;
+use application::statistics::StatisticsService;
 use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::repository::Storage;
@@ -76,6 +77,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     .limited(config.call_limits);
     let services = Services {
         connectors: Arc::new(connectors),
+        statistics: Arc::new(StatisticsService::new(storage.clone(), clock.clone(), execution.clone())),
         execution,
         logs: Arc::new(IntegrationLogService::new(storage.clone())),
         audit: Arc::new(AuditService::new(storage.clone())),

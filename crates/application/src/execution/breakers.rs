@@ -25,6 +25,13 @@ impl Breakers {
         Self { breakers: switched_on.then(PerConnector::default) }
     }
 
+    /// The state of the connector's breaker; `None` where there are none.
+    pub(super) fn state(&self, connector: ConnectorId) -> Option<CircuitState> {
+        let breakers = self.breakers.as_ref()?;
+        let state = breakers.look(connector, |breaker| breaker.state(Instant::now().into_std()));
+        Some(state.unwrap_or(CircuitState::Closed))
+    }
+
     /// Whether it is worth while to wait for anything else before an attempt.
     ///
     /// # Errors

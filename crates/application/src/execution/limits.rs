@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use domain::circuit_breaker::CircuitState;
 use domain::failure::Failure;
 use domain::id::ConnectorId;
 use domain::integration_log::Attempt;
@@ -25,6 +26,15 @@ impl Default for CallLimits {
     fn default() -> Self {
         Self { max_concurrent_calls: 500, max_concurrent_calls_per_connector: 25, circuit_breaker: true }
     }
+}
+
+/// What holds for the next call through a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The state of its circuit breaker; `None` where the deployment wants none.
+    pub circuit: Option<CircuitState>,
+    /// What is left of its retry quota.
+    pub retry_quota_left: u32,
 }
 
 /// The bounds at work. They are of this process alone, and start anew with it.
@@ -56,6 +66,10 @@ impl Limits {
             breakers: Breakers::new(limits.circuit_breaker),
             quotas: Quotas::default(),
         }
+    }
+
+    pub(super) fn look(&self, connector: ConnectorId) -> Bounds {
+        Bounds { circuit: self.breakers.state(connector), retry_quota_left: self.quotas.left(connector) }
     }
 
     pub(super) fn of_call(&self, connector: ConnectorId) -> CallBounds<'_> {

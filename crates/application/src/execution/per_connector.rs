@@ -47,6 +47,16 @@ impl<T: Default> PerConnector<T> {
     }
 }
 
+impl<T> PerConnector<T> {
+    /// Looks at the connector's value, if it has one that is not forgotten. A look is no use of it.
+    pub(super) fn look<R>(&self, connector: ConnectorId, look: impl FnOnce(&T) -> R) -> Option<R> {
+        let now = Instant::now();
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.by_connector.get(&connector).filter(|entry| !entry.is_forgotten(now));
+        entry.map(|entry| look(&entry.value))
+    }
+}
+
 impl<T> Entries<T> {
     /// Once in a while, so that it costs nothing on the whole: no sooner than the entries have doubled.
     fn sweep(&mut self, now: Instant) {
@@ -82,7 +92,10 @@ mod tests {
         assert_eq!(values.with(connector(1), |value| *value), 7);
         tokio::time::advance(FORGOTTEN_AFTER / 2).await;
         assert_eq!(values.with(connector(1), |value| *value), 7, "it was asked about in between");
+        assert_eq!(values.look(connector(1), |value| *value), Some(7));
+        assert_eq!(values.look(connector(3), |value| *value), None);
         tokio::time::advance(FORGOTTEN_AFTER).await;
+        assert_eq!(values.look(connector(1), |value| *value), None);
         assert_eq!(values.with(connector(1), |value| *value), 0);
     }
 

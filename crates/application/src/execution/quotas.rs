@@ -3,7 +3,7 @@
 use domain::failure::{ErrorCode, Failure};
 use domain::id::ConnectorId;
 use domain::integration_log::Attempt;
-use domain::retry_quota::{RetryCost, RetryQuota};
+use domain::retry_quota::{CAPACITY, RetryCost, RetryQuota};
 
 use super::per_connector::PerConnector;
 
@@ -21,6 +21,11 @@ pub(super) struct Retries<'a> {
 impl Quotas {
     pub(super) const fn retries(&self, connector: ConnectorId) -> Retries<'_> {
         Retries { quotas: self, connector, planned: None, made: None }
+    }
+
+    /// What is left of the connector's quota.
+    pub(super) fn left(&self, connector: ConnectorId) -> u32 {
+        self.0.look(connector, RetryQuota::left).unwrap_or(CAPACITY)
     }
 }
 

@@ -8,4 +8,5 @@ mod fakes;
 mod health;
 mod integration_log;
 mod redaction;
+mod statistics;
 mod world;

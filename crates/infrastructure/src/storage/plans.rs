@@ -1,4 +1,6 @@
-//! How both engines carry out the lists, asked of the very texts that the adapter runs.
+//! How both engines carry out the lists and the purges, asked of the very texts that the adapter runs.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::access::Scope;
@@ -8,18 +10,20 @@ use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{IntegrationStatus, LogFilter, LogOrder, LogPosition};
 use domain::page::PageRequest;
 use domain::repository::{ConnectorFilter, ConnectorPosition};
+use domain::statistics::Window;
 use rstest::rstest;
 use sqlx::query::{QueryAs, QueryScalar};
 use sqlx::{AssertSqlSafe, FromRow};
 use test_support::{Engine, TestDatabase};
 use uuid::Uuid;
 
+use super::columns::Timestamp;
 use super::conditions::Value;
 use super::engine::Pool;
 use super::integration_log::query;
 use super::options::StorageOptions;
 use super::url::DatabaseUrl;
-use super::{audit, connector};
+use super::{audit, connector, retention, statistics};
 
 /// 2 000 connectors; 20 000 calls through fifty of them, of which every hundredth failed and every thousandth is under
 /// way; 10 000 entries about five hundred.
@@ -34,6 +38,7 @@ const POSTGRES_ROWS: &str = "
         CASE WHEN n % 100 = 1 THEN true END, NULL, CASE WHEN n % 1000 > 0 THEN 5 END,
         timestamptz '2026-01-01Z' + n * interval '1 second',
         CASE WHEN n % 1000 > 0 THEN timestamptz '2026-01-01Z' END, 'ana' FROM generate_series(1, 20000) n;
+    INSERT INTO integration_log_payloads SELECT id, '{}', '{}' FROM integration_logs WHERE status = 'Success';
     INSERT INTO audit_entries SELECT n, timestamptz '2026-01-01Z' + n * interval '1 second', 'actor-' || n % 500, 'Local',
         'connector.updated', 's', ('01970000-0000-7000-8000-' || lpad((n % 500)::text, 12, '0'))::uuid, NULL, '[]',
         'corr-' || n, NULL, repeat('0', 64), repeat('0', 64) FROM generate_series(1, 10000) n;
@@ -77,13 +82,29 @@ fn entries(filter: &AuditFilter) -> (String, Vec<Value>) {
     audit::page(filter, &PageRequest { after: Some(5_000), ..PageRequest::default() }).expect("a query")
 }
 
+/// The first calls, and the first payloads, that are older than that; each engine has its own name for the primary key.
+fn aged(engine: Engine) -> [(&'static str, (String, Vec<Value>)); 2] {
+    let (at, batch) = (Value::Time(Timestamp(moment())), Value::Number(1_000));
+    let payloads = match engine {
+        Engine::Sqlite => "sqlite_autoindex_integration_log_payloads_1 (log_id<?)",
+        Engine::Postgres => "integration_log_payloads_pkey",
+    };
+    let bodies = vec![Value::Id(retention::first_id(moment())), at.clone(), batch.clone()];
+    [
+        (payloads, (retention::BODIES.to_owned(), bodies)),
+        ("integration_logs_by_time", (retention::LOGS.to_owned(), vec![at, batch])),
+    ]
+}
+
 fn moment() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600, 0).expect("a moment") + TimeDelta::seconds(10_000)
 }
 
 #[rstest]
 #[tokio::test]
-async fn every_list_walks_an_index_in_its_order(#[values(Engine::Sqlite, Engine::Postgres)] engine: Engine) {
+async fn every_list_and_every_purge_walks_an_index_in_its_order(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
     let database = TestDatabase::start(engine).await;
     let _migrated = database.storage().await;
     if engine == Engine::Postgres {
@@ -120,7 +141,7 @@ async fn every_list_walks_an_index_in_its_order(#[values(Engine::Sqlite, Engine:
         ),
         ("audit_entries_by_correlation", entries(&AuditFilter { correlation_id, ..AuditFilter::default() })),
     ];
-    for (index, list) in lists {
+    for (index, list) in lists.into_iter().chain(aged(engine)) {
         let plan = explain(&pool, list).await;
         assert!(plan.contains(index), "{index}:\n{plan}");
         // PostgreSQL says `Sort` and `Seq Scan`; SQLite `TEMP B-TREE`, and `SCAN t` where it has no starting point.
@@ -128,5 +149,33 @@ async fn every_list_walks_an_index_in_its_order(#[values(Engine::Sqlite, Engine:
             assert!(!plan.contains(costly), "{index}:\n{plan}");
         }
         assert!(engine == Engine::Postgres || plan.starts_with("SEARCH"), "{index}:\n{plan}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn statistics_read_the_calls_of_their_window_and_no_others(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let _migrated = database.storage().await;
+    if engine == Engine::Postgres {
+        database.execute(POSTGRES_ROWS).await;
+    }
+    let url = DatabaseUrl::parse(database.url()).expect("a URL");
+    let pool = StorageOptions::default().open(&url).await.expect("open");
+
+    let timeline = Window::parse("15m").expect("a window").until(moment());
+    let connector = ConnectorId::new(Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0007));
+    let scopes = [
+        ("integration_logs_by_time", Scope::All),
+        ("integration_logs_by_connector", Scope::Only(BTreeSet::from([connector]))),
+    ];
+    for (index, scope) in scopes {
+        let plan = explain(&pool, statistics::query(&timeline, &scope).expect("a query")).await;
+        // The calls are counted by one index, and the last errors looked up by another.
+        assert!(plan.contains(index) && plan.contains("integration_logs_failed"), "{index}:\n{plan}");
+        let whole = ["Seq Scan on integration_logs", "SCAN integration_logs", "SCAN l", "SCAN e"];
+        assert!(plan.lines().all(|line| !whole.iter().any(|scan| line.trim().ends_with(scan))), "{index}:\n{plan}");
     }
 }

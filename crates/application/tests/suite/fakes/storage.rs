@@ -8,6 +8,7 @@ mod idempotency;
 mod keys;
 mod leases;
 mod rate_limits;
+mod statistics;
 mod unit_of_work;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -46,6 +47,7 @@ pub(crate) enum Operation {
     Pause,
     FindLog,
     ListLogs,
+    CountCalls,
     ListEntries,
     FindKey,
     ListKeys,

@@ -11,4 +11,5 @@ mod leases;
 mod rate_limits;
 mod samples;
 mod schema;
+mod statistics;
 mod unit_of_work;

@@ -24,9 +24,13 @@ const MATRIX: [(&str, &str); 6] = [
 /// What an operation needs.
 fn permission(operation: &Operation) -> &'static str {
     match operation.id.as_str() {
-        "listConnectors" | "getConnector" | "listConnectorLogs" | "listLogs" | "listLogsByCorrelation" | "getLog" => {
-            "read"
-        }
+        "listConnectors"
+        | "getConnector"
+        | "listConnectorLogs"
+        | "listLogs"
+        | "listLogsByCorrelation"
+        | "getLog"
+        | "getStatistics" => "read",
         "executeCall" => "execute",
         "enableConnector" | "disableConnector" => "switch",
         "createConnector" | "updateConnector" | "deleteConnector" => "configure",

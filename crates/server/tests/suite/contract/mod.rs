@@ -19,5 +19,6 @@ mod rate_limits;
 mod raw;
 mod retries;
 mod secrets;
+mod statistics;
 mod switching;
 mod validation;

@@ -153,7 +153,7 @@ const fn place(log: &IntegrationLog) -> (chrono::DateTime<chrono::Utc>, LogId) {
     (log.intent.started_at, log.intent.id)
 }
 
-fn matches(filter: &LogFilter, log: &IntegrationLog) -> bool {
+pub(super) fn matches(filter: &LogFilter, log: &IntegrationLog) -> bool {
     let intent = &log.intent;
     let completion = log.completion.as_ref();
     filter.connector_id.is_none_or(|id| intent.connector_id == id)
