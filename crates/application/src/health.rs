@@ -19,19 +19,19 @@ pub struct Check {
 /// The use case of the readiness probe.
 pub struct HealthService {
     storage: Arc<dyn Storage>,
-    shutdown: CancellationToken,
+    leaving: CancellationToken,
 }
 
 impl HealthService {
-    /// The service over its port. Once `shutdown` is cancelled the replica is not ready, at once (DU-6).
+    /// The service over its port. Once `leaving` is cancelled the replica is not ready, at once (DU-6).
     #[must_use]
-    pub fn new(storage: Arc<dyn Storage>, shutdown: CancellationToken) -> Self {
-        Self { storage, shutdown }
+    pub fn new(storage: Arc<dyn Storage>, leaving: CancellationToken) -> Self {
+        Self { storage, leaving }
     }
 
     /// Looks at everything that the work depends on. Causes go to the log, not to the caller, who may be anonymous.
     pub async fn checks(&self) -> Vec<Check> {
-        let serving = Check { name: "serving", passed: !self.shutdown.is_cancelled() };
+        let serving = Check { name: "serving", passed: !self.leaving.is_cancelled() };
         let storage = match self.storage.check().await {
             Ok(()) => true,
             Err(error) => {

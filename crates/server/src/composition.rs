@@ -41,7 +41,9 @@ pub(crate) struct Application {
     pub leases: Arc<LeaseKeeper>,
     pub recovery: Recovery,
     pub purger: Purger,
-    /// Cancelled when the end begins: the replica is no longer ready, and no call waits for another attempt.
+    /// Cancelled when the end begins: the replica is no longer ready.
+    pub leaving: CancellationToken,
+    /// Cancelled when no more connections are accepted, and no call waits for another attempt.
     pub shutdown: CancellationToken,
 }
 
@@ -62,7 +64,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     let leases = Arc::new(LeaseKeeper::new(storage.clone(), ids.clone()));
     let recovery = Recovery::new(storage.clone(), clock.clone());
     let purger = Purger::new(Arc::new(store.clone()), clock.clone(), ids.clone(), config.retention);
-    let shutdown = CancellationToken::new();
+    let (leaving, shutdown) = (CancellationToken::new(), CancellationToken::new());
 
     let connectors = ConnectorService::new(storage.clone(), secrets.clone(), destinations, clock.clone(), ids.clone());
     let execution = IntegrationExecutionService::new(
@@ -82,7 +84,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         logs: Arc::new(IntegrationLogService::new(storage.clone())),
         audit: Arc::new(AuditService::new(storage.clone())),
         keys: Arc::new(ApiKeyService::new(storage.clone(), clock, ids.clone())),
-        health: Arc::new(HealthService::new(storage, shutdown.clone())),
+        health: Arc::new(HealthService::new(storage, leaving.clone())),
         ids,
     };
     let authentication = match config.auth_mode {
@@ -95,7 +97,16 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         inbound_limit_per_minute: config.inbound_limit_per_minute,
         cursor_key,
     };
-    Ok(Application { router: api::app(services.clone(), options), services, store, leases, recovery, purger, shutdown })
+    Ok(Application {
+        router: api::app(services.clone(), options),
+        services,
+        store,
+        leases,
+        recovery,
+        purger,
+        leaving,
+        shutdown,
+    })
 }
 
 /// Opens the store, and creates the folder of an embedded one. The schema is left as it is.

@@ -1,5 +1,6 @@
 //! The listening side: accepting connections, HTTP/1, and ending gracefully.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -14,6 +17,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::failure::Failure;
@@ -57,17 +62,19 @@ impl Door {
         Ok(Self { listener, address })
     }
 
-    /// Serves until `stop`, then accepts no more and waits for the requests under way.
-    pub(crate) async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
+    /// Serves until `stop`, then accepts no more and waits for the requests under way. From `leaving` on every answer is
+    /// the last of its connection, so that clients move to other replicas between two requests and not amid one.
+    pub(crate) async fn serve(self, router: Router, leaving: CancellationToken, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
+        let serve = |(stream, peer)| {
+            tokio::spawn(serve_connection(stream, peer, router.clone(), leaving.clone(), graceful.watcher()));
+        };
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        tokio::spawn(serve_connection(stream, peer, router.clone(), graceful.watcher()));
-                    }
+                    Ok(accepted) => serve(accepted),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -75,17 +82,34 @@ impl Door {
                 },
             }
         }
+        // To these the kernel has said that somebody listens.
+        while let Ok(Ok(accepted)) = timeout(Duration::ZERO, self.listener.accept()).await {
+            serve(accepted);
+        }
         drop(self.listener);
         graceful.shutdown().await;
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    leaving: CancellationToken,
+    watcher: Watcher,
+) {
     // Small answers should not wait for more to send.
     stream.set_nodelay(true).ok();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        let (answering, leaving) = (router.clone().oneshot(request), leaving.clone());
+        async move {
+            let mut answer = answering.await?;
+            if leaving.is_cancelled() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

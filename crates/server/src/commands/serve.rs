@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::composition::{Application, compose};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::serving::Door;
-use crate::signals::Signals;
+use crate::signals::{Signals, TERMINATE};
 
-/// How long requests under way and their calls have to end (DU-6).
+/// For how long a replica that is terminated still serves as if nothing had happened, but that it is not ready: those who
+/// route requests to it need a moment to learn that.
+const NOTICE: Duration = Duration::from_secs(2);
+
+/// How long requests under way and their calls have to end, from the signal on (DU-6).
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long the store has to close after that.
@@ -40,9 +44,10 @@ pub(crate) async fn prepare(config: &Config, signals: &mut Signals) -> Result<Op
 }
 
 /// Serves the application at the door until a signal, then ends it: not ready at once, no new connections, the
-/// requests under way and their calls finished. A second signal ends it at once.
+/// requests under way and their calls finished. Whoever terminates it is an orchestrator, which gets notice; Ctrl-C is a
+/// person, who does not wait for one. A second signal ends it at once.
 pub(crate) async fn serve(application: Application, door: Door, mut signals: Signals) -> Result<(), Failure> {
-    let Application { router, services, store, leases, recovery, purger, shutdown } = application;
+    let Application { router, services, store, leases, recovery, purger, leaving, shutdown } = application;
     let address = door.address;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
     tracing::info!("the reference of the API is at http://{address}/docs");
@@ -53,13 +58,17 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
         let (leases, stop, ending) = (leases.clone(), upkeep.clone(), shutdown.clone());
         async move { tokio::join!(leases.keep(stop.clone()), recovery.keep(stop), purger.keep(ending)) }
     });
-    let serving = tokio::spawn(door.serve(router, shutdown.clone().cancelled_owned()));
+    let serving = tokio::spawn(door.serve(router, leaving.clone(), shutdown.clone().cancelled_owned()));
     let signal = signals.next().await;
+    let end = Instant::now() + PATIENCE;
     tracing::info!(signal, "ending; a second signal ends at once");
-    shutdown.cancel();
+    leaving.cancel();
 
     let finished = async {
-        let end = Instant::now() + PATIENCE;
+        if signal == TERMINATE {
+            sleep(NOTICE).await;
+        }
+        shutdown.cancel();
         let requests = timeout_at(end, serving).await;
         let calls = timeout_at(end, services.execution.drain()).await;
         if requests.is_err() || calls.is_err() {

@@ -171,9 +171,9 @@ impl Running {
         (status, std::mem::take(&mut self.log))
     }
 
-    /// Ends it as an operator does; answers its whole log.
+    /// Ends it as a person at a terminal does; answers its whole log.
     pub(crate) fn stop(self) -> Vec<String> {
-        self.signal("TERM");
+        self.signal("INT");
         let (status, log) = self.wait();
         assert_eq!(status.code(), Some(0), "{log:#?}");
         log
