@@ -24,7 +24,7 @@ use domain::lease::Premise;
 use domain::repository::{Begun, CallJournal, IntegrationLogRepository, Recorded, StorageResult};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::entry::{Entry, Write};
 use self::group::{Broken, Kept, Written};
@@ -38,6 +38,9 @@ const LARGEST_GROUP: usize = 256;
 
 /// For how long an intent that may have been kept by mistake is looked for: longer than any statement runs on.
 const DOUBT: Duration = Duration::from_secs(15);
+
+/// How long is waited for a group to take such intents away with.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection that breaks within this time is replaced and the group written again; callers wait no longer for one
 /// that hangs.
@@ -106,7 +109,13 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
         let mut group = Vec::new();
-        while entries.recv_many(&mut group, LARGEST_GROUP).await > 0 {
+        loop {
+            let gathering = entries.recv_many(&mut group, LARGEST_GROUP);
+            // What may have been kept by mistake is taken away also when nobody writes any more.
+            let gathered = if self.doubtful.is_empty() { Ok(gathering.await) } else { timeout(PAUSE, gathering).await };
+            if gathered == Ok(0) {
+                return;
+            }
             let gathered = std::mem::take(&mut group);
             if let Err(why) = self.commit(gathered).await {
                 // Those who came meanwhile have waited long enough for a store that is away.
