@@ -26,7 +26,7 @@ const BATCH: u32 = 1_000;
 
 /// The least pause between two transactions. It is as long as the one before took, so that at least half of the
 /// store's time is everybody else's.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Removes what is old, on every replica: while one is at it the others leave it alone.
 pub struct Purger {
@@ -39,12 +39,7 @@ pub struct Purger {
 impl Purger {
     /// A purger over its ports.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Retention>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
-        periods: RetentionPeriods,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Retention>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, periods: RetentionPeriods) -> Self {
         Self { store, clock, ids, periods }
     }
 

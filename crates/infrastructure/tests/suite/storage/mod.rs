@@ -9,6 +9,7 @@ mod connectors;
 mod idempotency;
 mod leases;
 mod rate_limits;
+mod retention;
 mod samples;
 mod schema;
 mod statistics;
