@@ -15,6 +15,7 @@ mod inbound_limit;
 mod integration_logs;
 mod list;
 mod members;
+mod metering;
 mod openapi;
 mod operational;
 mod precondition;

@@ -18,7 +18,9 @@ use crate::inbound_limit::{self, InboundLimit};
 use crate::openapi::{self, Document};
 use crate::problem::{Problem, ProblemCode};
 use crate::state::{ApiState, Options, Services};
-use crate::{audit, connectors, docs, execution, integration_logs, operational, problem, security_headers, statistics};
+use crate::{
+    audit, connectors, docs, execution, integration_logs, metering, operational, problem, security_headers, statistics,
+};
 
 /// Every documented route.
 fn routes() -> OpenApiRouter<ApiState> {
@@ -53,12 +55,14 @@ pub fn openapi_json() -> String {
 /// audit knows where changes come from.
 pub fn app(services: Services, options: Options) -> Router {
     let correlation = CorrelationLayer::new(services.ids.clone());
+    let meter = services.meter.clone();
     let limit = InboundLimit::per_minute(options.inbound_limit_per_minute);
     let state = ApiState { services, options };
     let (router, document) = routes().split_for_parts();
     let document = openapi::print(&document);
     let layers = ServiceBuilder::new()
         .layer(correlation)
+        .layer(from_fn_with_state(meter, metering::count))
         .layer(from_fn(security_headers::secure))
         .layer(from_fn(problem::render))
         .layer(CatchPanicLayer::custom(problem::from_panic))

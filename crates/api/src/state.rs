@@ -8,7 +8,7 @@ use application::connector::ConnectorService;
 use application::execution::IntegrationExecutionService;
 use application::health::HealthService;
 use application::integration_log::IntegrationLogService;
-use application::ports::Ids;
+use application::ports::{Ids, Meter};
 use application::statistics::StatisticsService;
 
 /// The use cases behind the API.
@@ -22,6 +22,8 @@ pub struct Services {
     pub audit: Arc<AuditService>,
     pub keys: Arc<ApiKeyService>,
     pub health: Arc<HealthService>,
+    /// Counts requests.
+    pub meter: Arc<dyn Meter>,
     /// Mints correlation ids and trace ids for requests that bring none.
     pub ids: Arc<dyn Ids>,
 }

@@ -38,8 +38,8 @@ use tracing::Instrument;
 use self::beginning::Beginning;
 pub use self::credential::CredentialSources;
 use self::known::KnownConnectors;
-pub use self::limits::{Bounds, CallLimits};
 use self::limits::Limits;
+pub use self::limits::{Bounds, CallLimits, Load};
 use self::lookup::Lookups;
 use self::named::{Ended, Named};
 pub use self::response::{AnsweredBody, AnsweredResponse};
@@ -48,7 +48,7 @@ use crate::context::RequestContext;
 use crate::error::Error;
 use crate::idempotency::{Once, OnceAnswer};
 use crate::lease::LeaseKeeper;
-use crate::ports::{CallExecutor, Clock, Ids};
+use crate::ports::{CallExecutor, Clock, Ids, Meter, Unmetered};
 use crate::redaction::{Redactor, Redactors};
 
 /// How many large answers are read and mapped at the same time: each takes many times its size in memory.
@@ -76,6 +76,7 @@ pub struct IntegrationExecutionService {
     executor: Arc<dyn CallExecutor>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    meter: Arc<dyn Meter>,
     leases: Arc<LeaseKeeper>,
     known: KnownConnectors,
     lookups: Arc<Lookups>,
@@ -109,6 +110,7 @@ impl IntegrationExecutionService {
             executor,
             clock,
             ids,
+            meter: Arc::new(Unmetered),
             leases,
             known: KnownConnectors::default(),
             shutdown,
@@ -121,6 +123,13 @@ impl IntegrationExecutionService {
     #[must_use]
     pub fn limited(mut self, limits: CallLimits) -> Self {
         self.limits = Arc::new(Limits::new(limits));
+        self
+    }
+
+    /// The same service, whose calls are counted there.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = meter;
         self
     }
 
@@ -181,6 +190,19 @@ impl IntegrationExecutionService {
     #[must_use]
     pub fn bounds(&self, connector: ConnectorId) -> Bounds {
         self.limits.look(connector)
+    }
+
+    /// The same of every connector that this process has called of late.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(ConnectorId, Bounds)> {
+        self.limits.watched().into_iter().map(|connector| (connector, self.bounds(connector))).collect()
+    }
+
+    /// How many calls there are at this moment.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let in_flight = self.limits.slots.taken();
+        Load { in_flight, waiting: self.calls.len().saturating_sub(in_flight) }
     }
 
     /// Waits until every call has ended and every outcome is written or given up.

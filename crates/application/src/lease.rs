@@ -64,6 +64,12 @@ impl LeaseKeeper {
         self.held_now() == Some(lease)
     }
 
+    /// Whether any lease holds.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held_now().is_some()
+    }
+
     /// A lease that the store no longer honours is not used again.
     pub fn forget(&self, lease: LeaseId) {
         let mut held = self.held();

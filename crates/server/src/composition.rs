@@ -15,7 +15,7 @@ use application::execution::{CredentialSources, IntegrationExecutionService};
 use application::health::HealthService;
 use application::integration_log::IntegrationLogService;
 use application::lease::LeaseKeeper;
-use application::ports::{Clock, Ids, SecretStore};
+use application::ports::{Clock, Ids, Meter, SecretStore, Unmetered};
 use application::recovery::Recovery;
 use application::retention::Purger;
 use application::statistics::StatisticsService;
@@ -23,6 +23,7 @@ use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::repository::Storage;
 use infrastructure::http::{ClientError, ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
+use infrastructure::metrics::Metrics;
 use infrastructure::oauth2::OAuth2Tokens;
 use infrastructure::secrets::{CachedStore, EnvStore, FileStore, SecretStores, VaultSettings, VaultStore};
 use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
@@ -31,12 +32,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{AuthMode, Config, SecretStoreConfig};
 use crate::failure::Failure;
+use crate::metrics::MetricsDoor;
 
 /// The service, ready to be served.
 pub(crate) struct Application {
     pub router: axum::Router,
     pub services: Services,
     pub store: SqlStorage,
+    pub metrics: Option<MetricsDoor>,
     /// The lease of this process on its calls.
     pub leases: Arc<LeaseKeeper>,
     pub recovery: Recovery,
@@ -49,6 +52,7 @@ pub(crate) struct Application {
 
 /// Puts the whole service together. Creates the folders, the embedded store and the schema where they are missing.
 pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
+    let (metrics, meter) = metrics(config).await?;
     let store = open_store(&config.database_url).await?;
     migrate_if_needed(&store, &config.database_url).await?;
     let storage: Arc<dyn Storage> = Arc::new(store.clone());
@@ -76,7 +80,8 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         leases.clone(),
         shutdown.clone(),
     )
-    .limited(config.call_limits);
+    .limited(config.call_limits)
+    .metered(meter.clone());
     let services = Services {
         connectors: Arc::new(connectors),
         statistics: Arc::new(StatisticsService::new(storage.clone(), clock.clone(), execution.clone())),
@@ -85,6 +90,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         audit: Arc::new(AuditService::new(storage.clone())),
         keys: Arc::new(ApiKeyService::new(storage.clone(), clock, ids.clone())),
         health: Arc::new(HealthService::new(storage, leaving.clone())),
+        meter,
         ids,
     };
     let authentication = match config.auth_mode {
@@ -101,12 +107,20 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         router: api::app(services.clone(), options),
         services,
         store,
+        metrics,
         leases,
         recovery,
         purger,
         leaving,
         shutdown,
     })
+}
+
+/// Counts everything from now on and binds the listener, unless the deployment wants no metrics.
+async fn metrics(config: &Config) -> Result<(Option<MetricsDoor>, Arc<dyn Meter>), Failure> {
+    let Some(listen) = config.metrics_listen else { return Ok((None, Arc::new(Unmetered))) };
+    let metrics = Metrics::install().map_err(|error| Failure::caused("cannot set up metrics", &error))?;
+    Ok((Some(MetricsDoor::open(listen, metrics.clone()).await?), Arc::new(metrics)))
 }
 
 /// Opens the store, and creates the folder of an embedded one. The schema is left as it is.

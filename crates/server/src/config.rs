@@ -58,10 +58,27 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MetricsListen {
+    pub address: SocketAddr,
+    /// Whether somebody said so, and it is not the default.
+    pub chosen: bool,
+}
+
+impl MetricsListen {
+    fn of(read: Sourced<Option<SocketAddr>>) -> Option<Self> {
+        let chosen = read.origin != Origin::Default;
+        read.value.map(|address| Self { address, chosen })
+    }
+}
+
 /// Everything that a deployment decides.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub listen: SocketAddr,
+    /// `None`: nothing is counted, and no metrics are served.
+    pub metrics_listen: Option<MetricsListen>,
     pub database_url: DatabaseUrl,
     pub allow_http: bool,
     pub allowed_destinations: Vec<AllowedDestination>,
@@ -118,6 +135,7 @@ impl Config {
         environment: Environment,
     ) -> Option<Self> {
         let listen = settings.read(&keys::LISTEN, raw::address);
+        let metrics_listen = settings.read(&keys::METRICS_LISTEN, metrics_listen);
         let auth_mode = settings.read(&keys::AUTH_MODE, auth_mode);
         let database_url = settings.read(&keys::DATABASE_URL, database_url);
         let allow_http = settings.read(&keys::ALLOW_HTTP, raw::boolean);
@@ -135,6 +153,7 @@ impl Config {
         }
         Some(Self {
             listen: listen?.value,
+            metrics_listen: metrics_listen.map(MetricsListen::of)?,
             database_url: database_url?.value,
             allow_http: allow_http?.value,
             allowed_destinations: allowed_destinations?.value,
@@ -151,6 +170,11 @@ impl Config {
             later_keys,
         })
     }
+}
+
+/// `None` is `off`.
+fn metrics_listen(raw: &Raw) -> Result<Option<SocketAddr>, Wrong> {
+    if raw::text(raw)?.trim() == "off" { Ok(None) } else { raw::address(raw).map(Some) }
 }
 
 fn call_limits(settings: &mut Settings) -> Option<CallLimits> {

@@ -6,6 +6,7 @@ mod composition;
 mod config;
 mod failure;
 mod logging;
+mod metrics;
 mod serving;
 mod signals;
 mod terminal;

@@ -149,6 +149,7 @@ impl Beginning {
                 }
             }
         }
+        self.service.meter.call_ended(connector.id, &completion);
         match status {
             IntegrationStatus::Skipped => {
                 tracing::info!(log_id = %intent.id, connector_id = %intent.connector_id, "call skipped");

@@ -32,6 +32,11 @@ impl Breakers {
         Some(state.unwrap_or(CircuitState::Closed))
     }
 
+    /// The connectors that have a breaker.
+    pub(super) fn connectors(&self) -> Vec<ConnectorId> {
+        self.breakers.as_ref().map(PerConnector::connectors).unwrap_or_default()
+    }
+
     /// Whether it is worth while to wait for anything else before an attempt.
     ///
     /// # Errors

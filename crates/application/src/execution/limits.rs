@@ -1,5 +1,6 @@
 //! What bounds the calls of this process: how many there are at once, the breakers, and the retry quotas.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::circuit_breaker::CircuitState;
@@ -37,6 +38,15 @@ pub struct Bounds {
     pub retry_quota_left: u32,
 }
 
+/// How many calls this process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Those that hold a place.
+    pub in_flight: usize,
+    /// Those that hold none.
+    pub waiting: usize,
+}
+
 /// The bounds at work. They are of this process alone, and start anew with it.
 pub(super) struct Limits {
     pub(super) slots: Slots,
@@ -66,6 +76,11 @@ impl Limits {
             breakers: Breakers::new(limits.circuit_breaker),
             quotas: Quotas::default(),
         }
+    }
+
+    /// The connectors of which there is anything to see.
+    pub(super) fn watched(&self) -> BTreeSet<ConnectorId> {
+        self.breakers.connectors().into_iter().chain(self.quotas.connectors()).collect()
     }
 
     pub(super) fn look(&self, connector: ConnectorId) -> Bounds {

@@ -48,6 +48,14 @@ impl<T: Default> PerConnector<T> {
 }
 
 impl<T> PerConnector<T> {
+    /// The connectors that have a value.
+    pub(super) fn connectors(&self) -> Vec<ConnectorId> {
+        let now = Instant::now();
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = entries.by_connector.iter().filter(|(_, entry)| !entry.is_forgotten(now));
+        known.map(|(connector, _)| *connector).collect()
+    }
+
     /// Looks at the connector's value, if it has one that is not forgotten. A look is no use of it.
     pub(super) fn look<R>(&self, connector: ConnectorId, look: impl FnOnce(&T) -> R) -> Option<R> {
         let now = Instant::now();

@@ -23,6 +23,11 @@ impl Quotas {
         Retries { quotas: self, connector, planned: None, made: None }
     }
 
+    /// The connectors whose quota was touched.
+    pub(super) fn connectors(&self) -> Vec<ConnectorId> {
+        self.0.connectors()
+    }
+
     /// What is left of the connector's quota.
     pub(super) fn left(&self, connector: ConnectorId) -> u32 {
         self.0.look(connector, RetryQuota::left).unwrap_or(CAPACITY)

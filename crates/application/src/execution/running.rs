@@ -133,6 +133,7 @@ impl Running {
         let Ending { status, failure, attempts, http_status_code, last_attempt, answer, mapping, payloads } = ending;
         let completion = self.service.completion(self.begun, status, http_status_code, attempts, failure);
         log_outcome(&self.intent, &completion);
+        self.service.meter.call_ended(self.connector.id, &completion);
         let outcome = Outcome {
             call: self.intent.id,
             endpoint: self.intent.endpoint.clone(),

@@ -43,6 +43,11 @@ impl Slots {
         Some(Slot { _own: own, _overall: overall })
     }
 
+    /// How many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.in_all - self.overall.available_permits()
+    }
+
     /// How many there are, for people.
     pub(super) fn sizes(&self) -> String {
         let Self { per_connector, in_all, .. } = self;

@@ -132,7 +132,10 @@ impl Keeper {
         let mut again = true;
         let broken = loop {
             let doubtful: Vec<LogId> = self.doubtful.iter().map(|(id, _)| *id).collect();
-            match self.writer.write(&group, &doubtful).await {
+            let asked = Instant::now();
+            let written = self.writer.write(&group, &doubtful).await;
+            crate::metrics::journal_committed(group.len(), asked.elapsed());
+            match written {
                 Ok(written) => {
                     self.doubtful.retain(|(_, since)| since.elapsed() < DOUBT);
                     self.answer(group, &written);

@@ -164,10 +164,14 @@ async fn take_on_sqlite(mut transaction: Session, connector: ConnectorId, wanted
 #[async_trait]
 impl RateLimits for SqlStorage {
     async fn take_permits(&self, connector: ConnectorId, wanted: u32) -> StorageResult<Permits> {
-        match &self.pool {
-            Pool::Postgres(_) => take_on_postgres(self.pool.writer().await?, connector, wanted).await,
-            Pool::Sqlite { .. } => take_on_sqlite(self.pool.transaction().await?, connector, wanted).await,
+        let permits = match &self.pool {
+            Pool::Postgres(_) => take_on_postgres(self.pool.writer().await?, connector, wanted).await?,
+            Pool::Sqlite { .. } => take_on_sqlite(self.pool.transaction().await?, connector, wanted).await?,
+        };
+        if permits.granted < wanted {
+            crate::metrics::permits_denied(connector, wanted - permits.granted);
         }
+        Ok(permits)
     }
 
     async fn pause(&self, connector: ConnectorId, length: Duration) -> StorageResult<()> {

@@ -47,7 +47,7 @@ pub(crate) async fn prepare(config: &Config, signals: &mut Signals) -> Result<Op
 /// requests under way and their calls finished. Whoever terminates it is an orchestrator, which gets notice; Ctrl-C is a
 /// person, who does not wait for one. A second signal ends it at once.
 pub(crate) async fn serve(application: Application, door: Door, mut signals: Signals) -> Result<(), Failure> {
-    let Application { router, services, store, leases, recovery, purger, leaving, shutdown } = application;
+    let Application { router, services, store, metrics, leases, recovery, purger, leaving, shutdown } = application;
     let address = door.address;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
     tracing::info!("the reference of the API is at http://{address}/docs");
@@ -58,6 +58,9 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
         let (leases, stop, ending) = (leases.clone(), upkeep.clone(), shutdown.clone());
         async move { tokio::join!(leases.keep(stop.clone()), recovery.keep(stop), purger.keep(ending)) }
     });
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve(services.execution.clone(), leases.clone(), upkeep.clone()));
+    }
     let serving = tokio::spawn(door.serve(router, leaving.clone(), shutdown.clone().cancelled_owned()));
     let signal = signals.next().await;
     let end = Instant::now() + PATIENCE;

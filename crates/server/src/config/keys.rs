@@ -102,20 +102,19 @@ pub(crate) static MAX_CALLS: Key =
 pub(crate) static MAX_CALLS_PER_CONNECTOR: Key =
     Key::served("execution.max_concurrent_calls_per_connector", "a number of calls from 1 to 1000", Some("25"));
 pub(crate) static CIRCUIT_BREAKER: Key = Key::served("execution.circuit_breaker", TRUE_OR_FALSE, Some("true"));
-pub(crate) static LOGS_DAYS: Key =
-    Key::served("retention.logs_days", "a number of days from 1 to 36500", Some("90"));
+pub(crate) static LOGS_DAYS: Key = Key::served("retention.logs_days", "a number of days from 1 to 36500", Some("90"));
 pub(crate) static BODIES_DAYS: Key =
     Key::served("retention.bodies_days", "a number of days from 1 to 36500", Some("14"));
 pub(crate) static AUTH_MODE: Key = Key::served("auth.mode", "`none` or `api-key`", Some("none"));
 
+pub(crate) static METRICS_LISTEN: Key = Key::served(
+    "metrics_listen",
+    "an IP address with a port, such as `127.0.0.1:9090`, or `off`",
+    Some("127.0.0.1:9090"),
+);
+
 /// What later versions bring. One file serves several versions, so these are accepted and checked; whoever sets one
 /// is told that it does nothing yet.
-static METRICS_LISTEN: Key = Key::later(
-    "metrics_listen",
-    "an IP address with a port, such as `127.0.0.1:9090`",
-    Some("127.0.0.1:9090"),
-    |raw| raw::address(raw).map(drop),
-);
 static FAILED_LOGINS: Key =
     Key::later("failed_logins_per_minute", "a number of attempts from 0 (off) to 1000000", Some("20"), |raw| {
         raw::number(raw, 0..=1_000_000).map(drop)

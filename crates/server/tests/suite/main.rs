@@ -11,6 +11,7 @@ mod demo;
 mod durability;
 mod faults;
 mod logging;
+mod metrics;
 mod oauth2;
 mod serving;
 mod support;

@@ -13,9 +13,9 @@ use test_support::{Engine, TestDatabase};
 
 use super::samples::{begin, complete, connector_id, delete, intent, log_id, moment, register_enabled, success};
 
-/// The hour up to [`moment`] 0, in buckets of five minutes.
+/// The hour up to two minutes after [`moment`]`(0)`, in buckets of five minutes.
 fn hour() -> Timeline {
-    Window::parse("1h").expect("a window").until(moment(0))
+    Window::parse("1h").expect("a window").until(moment(120_000_000))
 }
 
 fn minutes_ago(minutes: i64) -> DateTime<Utc> {

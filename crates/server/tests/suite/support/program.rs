@@ -33,12 +33,20 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn new() -> Self {
-        Self { directory: TempDir::new().expect("a directory"), environment: Vec::new() }
+        // The tests run side by side; those of the metrics take a port of their own.
+        let off = ("CONNECTORS_METRICS_LISTEN".to_owned(), "off".to_owned());
+        Self { directory: TempDir::new().expect("a directory"), environment: vec![off] }
     }
 
     /// Sets an environment variable.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Leaves an environment variable out that is set for all tests.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(set, _)| set != name);
         self
     }
 

@@ -57,6 +57,13 @@ impl Service {
         self.running.address
     }
 
+    /// Where it serves its metrics, where it was asked to. To be asked once.
+    pub(crate) fn metrics_address(&mut self) -> SocketAddr {
+        let line = self.running.wait_for_line("metrics are at http://");
+        let line: Value = serde_json::from_str(&line).expect("a line of JSON");
+        line["address"].as_str().expect("an address").parse().expect("an address")
+    }
+
     /// Its process id.
     pub(crate) fn process(&self) -> u32 {
         self.running.process()
