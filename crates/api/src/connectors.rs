@@ -1,4 +1,5 @@
 //! Connectors over HTTP.
 
+pub(crate) mod connection_test;
 pub(crate) mod controller;
 mod dto;

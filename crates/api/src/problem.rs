@@ -100,6 +100,11 @@ impl From<Error> for Problem {
                 ProblemCode::PreconditionFailed,
                 format!("the connector has changed; its version is now {current}. Read it again before you change it"),
             ),
+            Error::SecretOfDraft => {
+                let detail = "a draft with `authenticationSecretRef` sends that secret where its author wants it; only \
+                     those who may register connectors test one. Test the registered connector, or a draft without it";
+                Self::new(ProblemCode::Forbidden, detail)
+            }
             Error::IdempotencyKeyReused => {
                 let detail =
                     "the `Idempotency-Key` was used for a request with another path or body; choose another one";

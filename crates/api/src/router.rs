@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use domain::access::Permission::{Audit, Configure, Execute, Read, Switch};
+use domain::access::Permission::{Audit, Configure, Execute, Read, Switch, Test};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -32,6 +32,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(needs(Configure, routes!(connectors::controller::delete)))
         .routes(needs(Switch, routes!(connectors::controller::enable)))
         .routes(needs(Switch, routes!(connectors::controller::disable)))
+        .routes(needs(Test, routes!(connectors::connection_test::test)))
+        .routes(needs(Test, routes!(connectors::connection_test::test_draft)))
         .routes(needs(Execute, routes!(execution::controller::execute)))
         .routes(needs(Read, routes!(integration_logs::controller::list_of_connector)))
         .routes(needs(Read, routes!(integration_logs::controller::list)))

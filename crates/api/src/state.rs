@@ -5,7 +5,7 @@ use std::sync::Arc;
 use application::api_key::ApiKeyService;
 use application::audit::AuditService;
 use application::connector::ConnectorService;
-use application::execution::IntegrationExecutionService;
+use application::execution::{ConnectionTestService, IntegrationExecutionService};
 use application::health::HealthService;
 use application::integration_log::IntegrationLogService;
 use application::ports::{Ids, Meter};
@@ -17,6 +17,7 @@ use application::statistics::StatisticsService;
 pub struct Services {
     pub connectors: Arc<ConnectorService>,
     pub execution: IntegrationExecutionService,
+    pub connection_tests: ConnectionTestService,
     pub logs: Arc<IntegrationLogService>,
     pub statistics: Arc<StatisticsService>,
     pub audit: Arc<AuditService>,

@@ -27,6 +27,9 @@ pub enum Error {
         /// The version it has.
         current: i64,
     },
+    /// A connector that is not registered can be tested with a secret only by those who may register it.
+    #[error("the caller may not decide where a secret goes")]
+    SecretOfDraft,
     /// The idempotency key was used for another request.
     #[error("the idempotency key belongs to another request")]
     IdempotencyKeyReused,

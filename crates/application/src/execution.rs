@@ -3,6 +3,7 @@
 mod answer;
 mod beginning;
 mod breakers;
+mod connection_test;
 mod credential;
 mod gate;
 mod judgement;
@@ -36,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use self::beginning::Beginning;
+pub use self::connection_test::{ConnectionTest, ConnectionTestService, StepName, StepStatus, TestStep};
 pub use self::credential::CredentialSources;
 use self::known::KnownConnectors;
 use self::limits::Limits;
@@ -214,7 +216,7 @@ impl IntegrationExecutionService {
     fn intent(&self, context: &RequestContext, connector: &Connector, call: &Call, came: DateTime<Utc>) -> CallIntent {
         CallIntent {
             id: LogId::new(self.ids.uuid()),
-            connector_id: connector.id,
+            connector_id: Some(connector.id),
             connector_name: connector.settings.name.as_str().to_owned(),
             correlation_id: context.correlation_id.clone(),
             trace_id: context.trace.trace_id,

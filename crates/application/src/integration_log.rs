@@ -42,6 +42,8 @@ impl IntegrationLogService {
     /// [`Error::LogNotFound`], or that the store is unavailable.
     pub async fn find(&self, context: &RequestContext, id: LogId) -> Result<IntegrationLogPage, Error> {
         let found = self.storage.find_log(id).await?;
-        found.filter(|page| context.principal.scope.contains(page.log.intent.connector_id)).ok_or(Error::LogNotFound)
+        found
+            .filter(|page| context.principal.scope.contains_call(page.log.intent.connector_id))
+            .ok_or(Error::LogNotFound)
     }
 }

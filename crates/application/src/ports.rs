@@ -1,6 +1,7 @@
 //! The ports that are not persistence: time, chance, secrets, tokens, and the execution of calls.
 
 mod access_tokens;
+mod connection_probe;
 mod meter;
 
 use std::num::NonZeroU64;
@@ -19,6 +20,7 @@ use url::Url;
 use uuid::Uuid;
 
 pub use self::access_tokens::{AccessToken, AccessTokens, TokenRefused, TokenRequest};
+pub use self::connection_probe::{ConnectionProbe, Leg, ProbeReport};
 pub use self::meter::{Meter, Unmetered};
 
 /// Wall-clock time. Durations are measured with [`Instant`], which does not jump.

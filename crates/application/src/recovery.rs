@@ -52,7 +52,7 @@ impl Recovery {
             for orphan in &orphans {
                 tracing::warn!(
                     log_id = %orphan.id,
-                    connector_id = %orphan.connector_id,
+                    connector_id = orphan.connector_id.map(tracing::field::display),
                     correlation_id = orphan.correlation_id,
                     error_code = "outcome-unknown",
                     "the process of a call is gone; its outcome is unknown"

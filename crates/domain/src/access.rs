@@ -68,6 +68,8 @@ pub enum Permission {
     Execute,
     /// Enable and disable.
     Switch,
+    /// Try a connection out.
+    Test,
     /// Create, change and delete connectors.
     Configure,
     /// See the audit trail.
@@ -76,7 +78,7 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission, for the test of the matrix.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Execute, Self::Switch, Self::Configure, Self::Audit];
+    pub const ALL: [Self; 6] = [Self::Read, Self::Execute, Self::Switch, Self::Test, Self::Configure, Self::Audit];
 }
 
 /// What a principal may do.
@@ -84,7 +86,7 @@ impl Permission {
 pub enum Role {
     /// Reads.
     Viewer,
-    /// Reads, executes, enables and disables.
+    /// Reads, executes, enables and disables, tests connections.
     Operator,
     /// Reads, and decides on records once there are records.
     Approver,
@@ -107,7 +109,9 @@ impl Role {
         match self {
             Self::Admin => true,
             Self::Viewer | Self::Approver => matches!(permission, Permission::Read),
-            Self::Operator => matches!(permission, Permission::Read | Permission::Execute | Permission::Switch),
+            Self::Operator => {
+                matches!(permission, Permission::Read | Permission::Execute | Permission::Switch | Permission::Test)
+            }
             Self::Auditor => matches!(permission, Permission::Read | Permission::Audit),
             Self::Service => matches!(permission, Permission::Read | Permission::Execute),
         }
@@ -151,6 +155,12 @@ impl Scope {
             Self::Only(listed) => listed.contains(&connector),
         }
     }
+
+    /// Whether a call through `connector` exists for the principal; one through none does for those alone who see all.
+    #[must_use]
+    pub fn contains_call(&self, connector: Option<ConnectorId>) -> bool {
+        connector.map_or(*self == Self::All, |connector| self.contains(connector))
+    }
 }
 
 /// An authenticated caller.
@@ -186,16 +196,16 @@ mod tests {
                 format!("{:<8} {marks}", role.as_str())
             })
             .collect();
-        //                       Read Execute Switch Configure Audit
+        //                       Read Execute Switch Test Configure Audit
         assert_eq!(
             rows,
             [
-                "viewer   x....",
-                "operator xxx..",
-                "approver x....",
-                "admin    xxxxx",
-                "auditor  x...x",
-                "service  xx..."
+                "viewer   x.....",
+                "operator xxxx..",
+                "approver x.....",
+                "admin    xxxxxx",
+                "auditor  x....x",
+                "service  xx...."
             ]
         );
     }

@@ -92,9 +92,10 @@ impl CallDraft {
 }
 
 fn operation(given: &str, connector: &Connector) -> Result<OperationType, Refusal> {
-    let operation =
-        OperationType::parse(given).ok_or_else(|| Refusal::new(FaultCode::InvalidValue, "must be `pull` or `push`"))?;
-    if connector.settings.capabilities.contains(operation.capability()) {
+    let operation = OperationType::parse(given).and_then(|operation| Some((operation, operation.capability()?)));
+    let (operation, capability) =
+        operation.ok_or_else(|| Refusal::new(FaultCode::InvalidValue, "must be `pull` or `push`"))?;
+    if connector.settings.capabilities.contains(capability) {
         Ok(operation)
     } else {
         let detail = "is not among the connector's `capabilities`";

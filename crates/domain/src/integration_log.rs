@@ -18,6 +18,8 @@ pub enum OperationType {
     Pull,
     /// Writing to the external system.
     Push,
+    /// Trying the way to the external system out, for whoever configures it.
+    Test,
 }
 
 impl OperationType {
@@ -27,21 +29,23 @@ impl OperationType {
         match self {
             Self::Pull => "pull",
             Self::Push => "push",
+            Self::Test => "test",
         }
     }
 
     /// Reads the contract's spelling.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pull, Self::Push].into_iter().find(|operation| operation.as_str() == text)
+        [Self::Pull, Self::Push, Self::Test].into_iter().find(|operation| operation.as_str() == text)
     }
 
-    /// The capability that a connector needs for it.
+    /// The capability that a connector needs for it; `None` for what no call can be asked for.
     #[must_use]
-    pub const fn capability(self) -> Capability {
+    pub const fn capability(self) -> Option<Capability> {
         match self {
-            Self::Pull => Capability::Pull,
-            Self::Push => Capability::Push,
+            Self::Pull => Some(Capability::Pull),
+            Self::Push => Some(Capability::Push),
+            Self::Test => None,
         }
     }
 
@@ -49,7 +53,7 @@ impl OperationType {
     #[must_use]
     pub const fn default_method(self) -> HttpMethod {
         match self {
-            Self::Pull => HttpMethod::Get,
+            Self::Pull | Self::Test => HttpMethod::Get,
             Self::Push => HttpMethod::Post,
         }
     }
@@ -137,8 +141,8 @@ impl IntegrationStatus {
 pub struct CallIntent {
     /// The name of this call.
     pub id: LogId,
-    /// Through which connector.
-    pub connector_id: ConnectorId,
+    /// Through which connector; `None` for the test of one that is not registered.
+    pub connector_id: Option<ConnectorId>,
     /// The connector's name at that time.
     pub connector_name: String,
     /// Under which request.

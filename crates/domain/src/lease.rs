@@ -11,8 +11,9 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// What a call was judged by. It begins only if all of it still holds at the moment of its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Premise {
-    /// The connector as the call knows it. Every change of a connector raises its version.
-    pub connector_version: i64,
+    /// The connector as the call knows it, enabled. Every change of a connector raises its version. `None` for a test,
+    /// which is made in whatever state its connector is.
+    pub connector_version: Option<i64>,
     /// The lease of the process that makes the call.
     pub lease: LeaseId,
 }
@@ -22,8 +23,8 @@ pub struct Premise {
 pub struct Orphan {
     /// The call.
     pub id: LogId,
-    /// Its connector.
-    pub connector_id: ConnectorId,
+    /// Its connector; `None` for the test of one that is not registered.
+    pub connector_id: Option<ConnectorId>,
     /// Under which request it was made.
     pub correlation_id: String,
 }

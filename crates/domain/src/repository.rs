@@ -71,7 +71,8 @@ pub enum Begun {
         /// Whether the connector's upstream has asked for a pause that holds (RT-7).
         paused: bool,
     },
-    /// The connector is not enabled, was changed, or is gone; or the lease has lapsed. Nothing was written.
+    /// The connector is not enabled, was changed, or is gone, where the premise names its version; or the lease has
+    /// lapsed. Nothing was written.
     Refused,
 }
 

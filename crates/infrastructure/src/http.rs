@@ -12,6 +12,7 @@ mod guard;
 mod guarded;
 mod handover;
 mod names;
+mod probe;
 mod request;
 mod retry_after;
 

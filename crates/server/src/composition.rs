@@ -11,7 +11,7 @@ use api::{AuthenticationMode, Options, Services};
 use application::api_key::ApiKeyService;
 use application::audit::AuditService;
 use application::connector::ConnectorService;
-use application::execution::{CredentialSources, IntegrationExecutionService};
+use application::execution::{ConnectionTestService, CredentialSources, IntegrationExecutionService};
 use application::health::HealthService;
 use application::integration_log::IntegrationLogService;
 use application::lease::LeaseKeeper;
@@ -70,11 +70,13 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     let purger = Purger::new(Arc::new(store.clone()), clock.clone(), ids.clone(), config.retention);
     let (leaving, shutdown) = (CancellationToken::new(), CancellationToken::new());
 
-    let connectors = ConnectorService::new(storage.clone(), secrets.clone(), destinations, clock.clone(), ids.clone());
+    let executor = Arc::new(executor);
+    let connectors =
+        ConnectorService::new(storage.clone(), secrets.clone(), destinations.clone(), clock.clone(), ids.clone());
     let execution = IntegrationExecutionService::new(
         storage.clone(),
         CredentialSources { secrets, tokens: Arc::new(tokens) },
-        Arc::new(executor),
+        executor.clone(),
         clock.clone(),
         ids.clone(),
         leases.clone(),
@@ -85,6 +87,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     let services = Services {
         connectors: Arc::new(connectors),
         statistics: Arc::new(StatisticsService::new(storage.clone(), clock.clone(), execution.clone())),
+        connection_tests: ConnectionTestService::new(execution.clone(), executor, destinations),
         execution,
         logs: Arc::new(IntegrationLogService::new(storage.clone())),
         audit: Arc::new(AuditService::new(storage.clone())),

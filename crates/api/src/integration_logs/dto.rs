@@ -14,7 +14,7 @@ use crate::answer::{milliseconds, moment};
 pub(super) struct LogParameters {
     /// `InProgress`, `Success`, `Failed` or `Skipped`
     status: Option<String>,
-    /// `pull` or `push`
+    /// `pull`, `push` or `test`
     #[param(rename = "operationType", min_length = 1, max_length = 500)]
     operation_type: Option<String>,
     /// Begun at or after this time (RFC 3339)
@@ -39,9 +39,9 @@ pub(crate) struct IntegrationLogDto {
     /// `UUIDv7`.
     #[schema(format = Uuid)]
     id: String,
-    /// Through which connector.
-    #[schema(format = Uuid)]
-    connector_id: String,
+    /// Through which connector; null for the test of one that is not registered.
+    #[schema(required, format = Uuid)]
+    connector_id: Option<String>,
     /// The connector's name at that time.
     #[schema(example = "Company HR System")]
     connector_name: String,
@@ -54,7 +54,7 @@ pub(crate) struct IntegrationLogDto {
     /// The background job that made the call; null for a call that somebody waited for.
     #[schema(required)]
     job_id: Option<String>,
-    /// `pull` or `push`; readers tolerate new values.
+    /// `pull`, `push` or `test`; readers tolerate new values.
     #[schema(example = "pull")]
     operation_type: &'static str,
     /// `InProgress`, `Success`, `Failed` or `Skipped`.
@@ -109,7 +109,7 @@ impl From<IntegrationLog> for IntegrationLogDto {
         let failure = completion.as_ref().and_then(|completion| completion.failure.as_ref());
         Self {
             id: intent.id.to_string(),
-            connector_id: intent.connector_id.to_string(),
+            connector_id: intent.connector_id.map(|id| id.to_string()),
             connector_name: intent.connector_name,
             correlation_id: intent.correlation_id.to_string(),
             trace_id: intent.trace_id.to_string(),

@@ -84,7 +84,7 @@ impl Beginning {
     async fn begin(&self, connector: Arc<Connector>, call: Call) -> Result<Option<Running>, Error> {
         let intent = self.service.intent(&self.context, &connector, &call, self.came);
         let lease = self.service.leases.lease().await?;
-        let premise = Premise { connector_version: connector.version, lease };
+        let premise = Premise { connector_version: Some(connector.version), lease };
         let begun = match &self.named {
             None => self.service.storage.begin_call(&intent, &premise).await?,
             Some(named) => self.service.storage.begin_call_once(&intent, &premise, &named.claim).await?,
@@ -152,7 +152,7 @@ impl Beginning {
         self.service.meter.call_ended(connector.id, &completion);
         match status {
             IntegrationStatus::Skipped => {
-                tracing::info!(log_id = %intent.id, connector_id = %intent.connector_id, "call skipped");
+                tracing::info!(log_id = %intent.id, connector_id = %connector.id, "call skipped");
             }
             _ => log_outcome(&intent, &completion),
         }

@@ -74,6 +74,21 @@ impl<'a> Proof<'a> {
         Self::of_secret(way, authentication, value)
     }
 
+    /// As [`Self::obtain`], but not from what a cache remembers: the store, or the authorization server, is asked now.
+    ///
+    /// # Errors
+    /// As [`Self::obtain`].
+    pub(super) async fn obtain_anew(way: Way<'a>) -> Result<Self, Failure> {
+        let Self { mut credential, mut secrets, renewal } = Self::obtain(way).await?;
+        if let Some(renewal) = renewal
+            && let Some(anew) = renewal.renew().await?
+        {
+            credential = anew.credential;
+            secrets.extend(anew.secrets);
+        }
+        Ok(Self { credential, secrets, renewal: None })
+    }
+
     fn of_secret(way: Way<'a>, authentication: &Authentication, value: SecretString) -> Result<Self, Failure> {
         let mut secrets = vec![value.clone()];
         let renewal = Some(Renewal { way, refused: Refused::Secret(value.clone()) });

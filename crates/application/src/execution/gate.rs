@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::failure::{ErrorCode, Failure};
 use domain::id::{ConnectorId, LeaseId, LogId};
-use domain::integration_log::{Attempt, CallIntent};
+use domain::integration_log::Attempt;
 use domain::rate_limit;
 use domain::repository::{Recorded, Storage};
 use domain::retry::LEAST_ATTEMPT;
@@ -68,17 +68,18 @@ struct State<'a> {
 impl<'a> CallGate<'a> {
     pub(super) fn new(
         service: &'a IntegrationExecutionService,
-        intent: &CallIntent,
+        connector: ConnectorId,
+        call: LogId,
         lease: LeaseId,
         terms: Terms,
     ) -> Self {
         Self {
             storage: service.storage.as_ref(),
             leases: &service.leases,
-            bounds: service.limits.of_call(intent.connector_id),
+            bounds: service.limits.of_call(connector),
             shutdown: &service.shutdown,
-            connector: intent.connector_id,
-            call: intent.id,
+            connector,
+            call,
             lease,
             begun: Instant::now(),
             terms,
@@ -246,12 +247,12 @@ impl AttemptGate for CallGate<'_> {
     }
 }
 
-fn shutting_down() -> Failure {
+pub(super) fn shutting_down() -> Failure {
     Failure::new(ErrorCode::Cancelled, "the service is shutting down; no further attempt was made")
 }
 
 /// The process was stopped, or cut off from the store, for so long that others take it for dead.
-fn lapsed() -> Failure {
+pub(super) fn lapsed() -> Failure {
     let message = "this process lost its lease on the call; no further attempt was made";
     Failure { retryable: true, ..Failure::new(ErrorCode::InternalError, message) }
 }

@@ -54,7 +54,7 @@ impl Running {
     /// Makes the call and records how it ended.
     pub(super) async fn run(mut self) -> Execution {
         let (ending, redactor) = {
-            let gate = CallGate::new(&self.service, &self.intent, self.lease, self.terms());
+            let gate = CallGate::new(&self.service, self.connector.id, self.intent.id, self.lease, self.terms());
             let ending = AssertUnwindSafe(self.call_upstream(&gate)).catch_unwind().await;
             (ending.unwrap_or_else(|_| panicked(&gate)), gate.redactor())
         };
@@ -175,7 +175,7 @@ pub(super) fn log_outcome(intent: &CallIntent, completion: &Completion) {
     let error_code = completion.failure.as_ref().map(|failure| failure.code.as_str());
     tracing::info!(
         log_id = %intent.id,
-        connector_id = %intent.connector_id,
+        connector_id = intent.connector_id.map(tracing::field::display),
         status = completion.status.as_str(),
         attempts = completion.attempt_count,
         duration_ms = u64::try_from(completion.duration.as_millis()).unwrap_or(u64::MAX),

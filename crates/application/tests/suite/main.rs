@@ -2,6 +2,7 @@
 
 mod api_key;
 mod audit;
+mod connection_test;
 mod connector;
 mod execution;
 mod fakes;

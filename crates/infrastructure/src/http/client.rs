@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, redirect, retry};
+use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 
 use super::guard::Guard;
 
@@ -74,10 +74,18 @@ pub fn install_crypto_provider() {
 /// found closed. It does so only when hyper hands the request back unstarted, before any byte of it was written
 /// (`TrySendError::message` is `Some` only for a request that never left the queue), so an attempt still arrives at
 /// most once. `tests/suite/http/pool.rs` counts.
-#[expect(clippy::disallowed_methods, reason = "the one home of the client")]
 pub(super) fn build(guard: &Guard, roots: &TrustedRoots) -> Result<Client, ClientError> {
+    builder(guard, roots)?.build().map_err(ClientError::Client)
+}
+
+/// What [`build`] builds of, for clients that are watched while they connect.
+///
+/// # Errors
+/// An extra root cannot be read.
+#[expect(clippy::disallowed_methods, reason = "the one home of the client")]
+pub(super) fn builder(guard: &Guard, roots: &TrustedRoots) -> Result<ClientBuilder, ClientError> {
     install_crypto_provider();
-    Client::builder()
+    Ok(Client::builder()
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .no_proxy()
@@ -92,7 +100,5 @@ pub(super) fn build(guard: &Guard, roots: &TrustedRoots) -> Result<Client, Clien
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         .http1_max_headers(MAX_HEADERS)
-        .http2_max_header_list_size(MAX_HTTP2_HEADER_LIST)
-        .build()
-        .map_err(ClientError::Client)
+        .http2_max_header_list_size(MAX_HTTP2_HEADER_LIST))
 }

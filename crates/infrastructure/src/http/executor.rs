@@ -37,6 +37,7 @@ pub struct ExecutorSettings {
 pub struct ReqwestExecutor {
     client: Client,
     guard: Guard,
+    roots: TrustedRoots,
     ids: Arc<dyn Ids>,
     clock: Arc<dyn Clock>,
 }
@@ -49,7 +50,17 @@ impl ReqwestExecutor {
     pub fn new(settings: ExecutorSettings, ids: Arc<dyn Ids>, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
         let resolver = settings.names.resolver().map_err(ClientError::Resolver)?;
         let guard = Guard::new(settings.policy, resolver);
-        Ok(Self { client: client::build(&guard, &settings.roots)?, guard, ids, clock })
+        Ok(Self { client: client::build(&guard, &settings.roots)?, guard, roots: settings.roots, ids, clock })
+    }
+
+    /// The same, with another client.
+    pub(super) fn with_client(&self, client: Client) -> Self {
+        let Self { guard, roots, ids, clock, .. } = self;
+        Self { client, guard: guard.clone(), roots: roots.clone(), ids: Arc::clone(ids), clock: Arc::clone(clock) }
+    }
+
+    pub(super) const fn roots(&self) -> &TrustedRoots {
+        &self.roots
     }
 
     pub(super) const fn client(&self) -> &Client {

@@ -57,7 +57,7 @@ pub(super) async fn skip(session: &mut Session, intent: &CallIntent, completion:
         session,
         SKIP_CALL,
         Id(intent.id.as_uuid()),
-        Id(intent.connector_id.as_uuid()),
+        intent.connector_id.map(|id| Id(id.as_uuid())),
         &intent.connector_name,
         intent.correlation_id.as_str(),
         intent.trace_id.to_string(),

@@ -149,7 +149,7 @@ struct Found {
 #[derive(FromRow)]
 struct OrphanRow {
     id: Id,
-    connector_id: Id,
+    connector_id: Option<Id>,
     correlation_id: String,
     started_at: Timestamp,
     attempt_count: i32,
@@ -165,7 +165,7 @@ impl Stored for OrphanRow {
         Ok(Found {
             orphan: Orphan {
                 id: LogId::new(self.id.0),
-                connector_id: ConnectorId::new(self.connector_id.0),
+                connector_id: self.connector_id.map(|column| ConnectorId::new(column.0)),
                 correlation_id: self.correlation_id,
             },
             started_at: self.started_at.0,

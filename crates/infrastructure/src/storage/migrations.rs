@@ -83,3 +83,6 @@ fn migration_error(error: MigrateError) -> StorageError {
 fn failed(source: Option<Box<dyn std::error::Error + Send + Sync>>) -> StorageError {
     StorageError::Failed { context: "migrating the schema".to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;

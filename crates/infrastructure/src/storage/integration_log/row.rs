@@ -36,7 +36,7 @@ pub(super) const PAYLOADS: &str =
 #[derive(FromRow)]
 pub(super) struct LogRow {
     id: Id,
-    connector_id: Id,
+    connector_id: Option<Id>,
     connector_name: String,
     correlation_id: String,
     trace_id: String,
@@ -92,7 +92,7 @@ impl TryFrom<LogRow> for IntegrationLog {
             attempt_count,
             intent: CallIntent {
                 id: LogId::new(row.id.0),
-                connector_id: ConnectorId::new(row.connector_id.0),
+                connector_id: row.connector_id.map(|column| ConnectorId::new(column.0)),
                 connector_name: row.connector_name,
                 correlation_id: known(CorrelationId::parse(&row.correlation_id), "correlation_id")?,
                 trace_id: known(TraceId::parse(&row.trace_id), "trace_id")?,

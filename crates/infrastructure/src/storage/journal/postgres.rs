@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::id::LogId;
+use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{Attempt, CallIntent, Completion, Outcome};
 use domain::lease::Premise;
 use domain::retry::WaitReason;
@@ -75,7 +75,7 @@ struct Columns<'a> {
 #[derive(Default)]
 struct Intents<'a> {
     ids: Vec<Uuid>,
-    connectors: Vec<Uuid>,
+    connectors: Vec<Option<Uuid>>,
     names: Vec<&'a str>,
     correlations: Vec<&'a str>,
     traces: Vec<String>,
@@ -85,7 +85,7 @@ struct Intents<'a> {
     starts: Vec<DateTime<Utc>>,
     initiators: Vec<&'a str>,
     leases: Vec<Uuid>,
-    versions: Vec<i64>,
+    versions: Vec<Option<i64>>,
 }
 
 #[derive(Default)]
@@ -199,7 +199,7 @@ impl<'a> Columns<'a> {
 impl<'a> Intents<'a> {
     fn push(&mut self, intent: &'a CallIntent, premise: &Premise) {
         self.ids.push(intent.id.as_uuid());
-        self.connectors.push(intent.connector_id.as_uuid());
+        self.connectors.push(intent.connector_id.map(ConnectorId::as_uuid));
         self.names.push(&intent.connector_name);
         self.correlations.push(intent.correlation_id.as_str());
         self.traces.push(intent.trace_id.to_string());
@@ -251,7 +251,7 @@ fn skipped(intent: &CallIntent, completion: &Completion) -> Value {
     let failure = completion.failure.as_ref();
     json!({
         "id": intent.id.as_uuid(),
-        "connector_id": intent.connector_id.as_uuid(),
+        "connector_id": intent.connector_id.map(ConnectorId::as_uuid),
         "connector_name": intent.connector_name,
         "correlation_id": intent.correlation_id.as_str(),
         "trace_id": intent.trace_id.to_string(),

@@ -33,6 +33,15 @@ const BEGIN_CALL: &str = concat!(
     " ON CONFLICT (id) DO NOTHING"
 );
 
+/// A test is made in whatever state its connector is, or without one.
+const BEGIN_TEST: &str = concat!(
+    "INSERT INTO integration_logs (id, connector_id, connector_name, correlation_id, trace_id, operation_type, \
+     http_method, endpoint, started_at, initiated_by, lease_id, status, attempt_count) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'InProgress', 0 WHERE $12 IS NULL AND ",
+    held!("$11"),
+    " ON CONFLICT (id) DO NOTHING"
+);
+
 const COUNT_ATTEMPT: &str = concat!(
     "UPDATE integration_logs SET attempt_count = max(attempt_count, $2) WHERE id = $1 AND status = 'InProgress' AND ",
     held!("integration_logs.lease_id")
@@ -87,7 +96,8 @@ pub(super) async fn write_one(transaction: &mut Session, write: &Write) -> Stora
     Ok(kept.then_some(Kept { paused }))
 }
 
-async fn is_paused(transaction: &mut Session, connector: ConnectorId) -> StorageResult<bool> {
+async fn is_paused(transaction: &mut Session, connector: Option<ConnectorId>) -> StorageResult<bool> {
+    let Some(connector) = connector else { return Ok(false) };
     let sql = "SELECT connector_id AS id FROM paused_connectors WHERE connector_id = $1";
     Ok(!fetch!(transaction, Known, sql, Id(connector.as_uuid()))?.is_empty())
 }
@@ -95,9 +105,9 @@ async fn is_paused(transaction: &mut Session, connector: ConnectorId) -> Storage
 async fn begin(transaction: &mut Session, intent: &CallIntent, premise: &Premise) -> StorageResult<bool> {
     let written = execute!(
         transaction,
-        BEGIN_CALL,
+        if premise.connector_version.is_some() { BEGIN_CALL } else { BEGIN_TEST },
         Id(intent.id.as_uuid()),
-        Id(intent.connector_id.as_uuid()),
+        intent.connector_id.map(|id| Id(id.as_uuid())),
         &intent.connector_name,
         intent.correlation_id.as_str(),
         intent.trace_id.to_string(),

@@ -71,7 +71,7 @@ async fn a_call_is_begun_only_through_an_enabled_connector(#[values(Engine::Sqli
         (3, 4, Begun::Refused),
         (4, 1, Begun::Refused),
     ] {
-        let premise = Premise { connector_version, ..premise() };
+        let premise = Premise { connector_version: Some(connector_version), ..premise() };
         let answer = storage.begin_call(&intent(connector, connector), &premise).await;
         assert_eq!(answer.expect("asked"), begun, "{connector}");
         assert_eq!(
@@ -106,7 +106,7 @@ async fn a_disable_that_is_committed_is_seen_by_the_next_question(
     assert!(replica.is_enabled_since(connector_id(1), switched_at).await.expect("asked"));
     switch(&storage, connector.disable(None, &act("ana"))).await;
     assert!(!replica.is_enabled_since(connector_id(1), switched_at).await.expect("asked"));
-    let premise = Premise { connector_version: 3, ..premise() };
+    let premise = Premise { connector_version: Some(3), ..premise() };
     assert_eq!(replica.begin_call(&intent(1, 1), &premise).await.expect("asked"), Begun::Refused);
 }
 
@@ -119,7 +119,7 @@ async fn rt_10_a_call_that_was_judged_by_an_older_connector_does_not_begin(
     let storage = database.storage().await;
     register_enabled(&storage, 1, "One").await;
     for connector_version in [1, 3] {
-        let premise = Premise { connector_version, ..premise() };
+        let premise = Premise { connector_version: Some(connector_version), ..premise() };
         let answer = storage.begin_call(&intent(1, 1), &premise).await;
         assert_eq!(answer.expect("asked"), Begun::Refused, "{connector_version}");
     }

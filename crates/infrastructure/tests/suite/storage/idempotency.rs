@@ -92,7 +92,7 @@ async fn idempotency_a_key_and_its_effect_are_kept_together_or_not_at_all(
 
     // A call that may not begin leaves no claim, and one whose key is another's does not begin.
     let version = register_enabled(&storage, 1, "One").await.version;
-    let stale = Premise { connector_version: version - 1, ..premise() };
+    let stale = Premise { connector_version: Some(version - 1), ..premise() };
     let refused = storage.begin_call_once(&intent(1, 1), &stale, &given_up).await.expect("asked");
     assert_eq!((refused, known(&storage, &given_up).await), (Begun::Refused, None));
     assert!(keep(&storage, &given_up, &answer(1)).await);

@@ -1,16 +1,23 @@
 //! Leases, and the calls of those that have lapsed (DU-2).
 
+use domain::access::Scope;
 use domain::failure::ErrorCode;
-use domain::id::LeaseId;
-use domain::integration_log::{IntegrationLogPage, IntegrationStatus, Payloads};
+use domain::id::{ConnectorId, LeaseId};
+use domain::integration_log::{
+    CallIntent, IntegrationLogPage, IntegrationStatus, LogFilter, LogOrder, OperationType, Payloads,
+};
 use domain::lease::Premise;
+use domain::page::PageRequest;
 use domain::repository::{Begun, CallJournal, IntegrationLogRepository, Leases, Recorded};
 use infrastructure::storage::SqlStorage;
 use rstest::rstest;
 use test_support::{Engine, TestDatabase};
 use uuid::Uuid;
 
-use super::samples::{attempt, begin, intent, lease, log_id, moment, outcome, premise, register_enabled, success};
+use super::samples::{
+    attempt, begin, connector_id, intent, lease, log_id, moment, outcome, premise, register, register_enabled,
+    settings, success,
+};
 
 /// As if the process had been stopped for longer than a lease.
 const LAPSE: &str = "UPDATE leases SET valid_until_ms = 0";
@@ -135,4 +142,50 @@ async fn calls_from_before_there_were_leases_are_recovered(#[values(Engine::Sqli
     begin(&storage, &intent(1, 1)).await;
     database.execute("UPDATE integration_logs SET lease_id = NULL").await;
     assert_eq!(storage.recover_orphans(moment(5_000_000), 10).await.expect("recovered").len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn du_1_a_test_is_begun_whatever_state_its_connector_is_in_and_only_under_a_lease(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register(&storage, 1, settings("One")).await.expect("registered");
+    let test = |number: u128, connector: Option<ConnectorId>| CallIntent {
+        connector_id: connector,
+        operation_type: OperationType::Test,
+        ..intent(number, 1)
+    };
+    let (registered, draft) = (test(1, Some(connector_id(1))), test(2, None));
+    let unjudged = Premise { connector_version: None, ..premise() };
+    for intent in [&registered, &draft] {
+        let begun = storage.begin_call(intent, &unjudged).await.expect("answered");
+        assert_eq!(begun, Begun::InProgress { paused: false });
+    }
+    let as_a_call = Premise { connector_version: Some(1), ..premise() };
+    assert_eq!(storage.begin_call(&test(3, None), &as_a_call).await.expect("answered"), Begun::Refused);
+    assert_eq!(
+        storage.begin_call(&test(3, Some(connector_id(1))), &as_a_call).await.expect("answered"),
+        Begun::Refused,
+        "it is disabled"
+    );
+    assert_eq!(page(&storage, 2).await.log.intent, draft);
+    let done = outcome(log_id(1), "/", &success(), Some(&attempt(1)), &Payloads::default());
+    assert_eq!(storage.complete_call(&done).await.expect("answered"), Recorded::Kept);
+
+    database.execute(LAPSE).await;
+    assert_eq!(storage.begin_call(&test(3, None), &unjudged).await.expect("answered"), Begun::Refused);
+    let recovered = storage.recover_orphans(moment(5_000_000), 10).await.expect("recovered");
+    assert_eq!(
+        recovered.iter().map(|orphan| (orphan.id, orphan.connector_id)).collect::<Vec<_>>(),
+        [(log_id(2), None)]
+    );
+
+    let listed = async |scope: &Scope| {
+        let all = storage.list_logs(&LogFilter::default(), scope, LogOrder::OldestFirst, &PageRequest::default()).await;
+        all.expect("listed").items.iter().map(|log| log.intent.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&Scope::All).await, [log_id(1), log_id(2)]);
+    assert_eq!(listed(&Scope::Only([connector_id(1)].into())).await, [log_id(1)]);
 }

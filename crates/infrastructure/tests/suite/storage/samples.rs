@@ -104,7 +104,7 @@ pub(super) fn lease() -> LeaseId {
 
 /// What a call through a connector of [`register_enabled`] is judged by.
 pub(super) fn premise() -> Premise {
-    Premise { connector_version: 2, lease: lease() }
+    Premise { connector_version: Some(2), lease: lease() }
 }
 
 pub(super) fn outcome(
@@ -127,7 +127,7 @@ pub(super) fn outcome(
 pub(super) fn intent(number: u128, connector: u128) -> CallIntent {
     CallIntent {
         id: log_id(number),
-        connector_id: connector_id(connector),
+        connector_id: Some(connector_id(connector)),
         connector_name: "Ökostrom 電力".to_owned(),
         correlation_id: correlation("corr-12345"),
         trace_id: TraceId::new(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736).expect("a trace id"),

@@ -11,12 +11,12 @@ use crate::support::upstream::Upstream;
 const CONNECTORS: &str = "/api/v1/connectors";
 const OPEN: [&str; 3] = ["livez", "readyz", "showProblem"];
 
-/// What each role may do, in the columns `read`, `execute`, `switch`, `configure`, `audit`.
+/// What each role may do, in the columns `read`, `execute`, `switch`, `test`, `configure`, `audit`.
 const MATRIX: [(&str, &str); 6] = [
     ("viewer", "read"),
-    ("operator", "read execute switch"),
+    ("operator", "read execute switch test"),
     ("approver", "read"),
-    ("admin", "read execute switch configure audit"),
+    ("admin", "read execute switch test configure audit"),
     ("auditor", "read audit"),
     ("service", "read execute"),
 ];
@@ -33,6 +33,7 @@ fn permission(operation: &Operation) -> &'static str {
         | "getStatistics" => "read",
         "executeCall" => "execute",
         "enableConnector" | "disableConnector" => "switch",
+        "testConnector" | "testConnectorDraft" => "test",
         "createConnector" | "updateConnector" | "deleteConnector" => "configure",
         "listConnectorAudit" | "listAudit" => "audit",
         other => panic!("{other} is not in the matrix"),

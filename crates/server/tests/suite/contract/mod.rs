@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod availability;
 mod call_limits;
+mod connection_tests;
 mod connectors;
 mod correlation;
 mod execution;

@@ -136,7 +136,7 @@ async fn a_body_is_an_object(#[values(Sqlite, Postgres)] engine: Engine) {
 async fn an_unknown_id_is_404_with_the_code_of_its_kind(#[values(Sqlite, Postgres)] engine: Engine) {
     let service = Service::start(engine).await;
     let named: Vec<_> = operations().into_iter().filter(Operation::names_something).collect();
-    assert_eq!(named.len(), 9);
+    assert_eq!(named.len(), 10);
     for operation in named {
         let code = if operation.path.contains("{logId}") { "log-not-found" } else { "connector-not-found" };
         for id in [UNKNOWN, "x", "%ff", "%2e%2e"] {

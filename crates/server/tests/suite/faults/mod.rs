@@ -6,6 +6,7 @@
 mod authority;
 mod bodies;
 mod certificates;
+mod connection_tests;
 mod counts;
 mod destinations;
 mod everywhere;

@@ -24,14 +24,16 @@ use super::{MemoryStorage, Operation, State};
 impl CallJournal for MemoryStorage {
     async fn begin_call(&self, intent: &CallIntent, premise: &Premise) -> StorageResult<Begun> {
         let mut state = self.enter(Operation::BeginCall)?;
-        let row = state.tables.connectors.get(&intent.connector_id);
-        let same = row.is_some_and(|row| row.connector.version == premise.connector_version);
-        if !same || !state.is_enabled(intent.connector_id) || !state.leases.contains(&premise.lease) {
+        let row = intent.connector_id.and_then(|id| state.tables.connectors.get(&id).map(|row| (id, row)));
+        let holds = premise.connector_version.is_none_or(|version| {
+            row.is_some_and(|(id, row)| row.connector.version == version && state.is_enabled(id))
+        });
+        if !holds || !state.leases.contains(&premise.lease) {
             return Ok(Begun::Refused);
         }
         state.owners.insert(intent.id, premise.lease);
         state.insert(IntegrationLog { intent: intent.clone(), completion: None, attempt_count: 0 });
-        let paused = state.is_paused(intent.connector_id);
+        let paused = intent.connector_id.is_some_and(|id| state.is_paused(id));
         Ok(Begun::InProgress { paused })
     }
 
@@ -105,7 +107,7 @@ impl IntegrationLogRepository for MemoryStorage {
     ) -> StorageResult<Page<IntegrationLog, LogPosition>> {
         let state = self.enter(Operation::ListLogs)?;
         let mut found: Vec<IntegrationLog> = state.calls.values().map(|page| page.log.clone()).collect();
-        found.retain(|log| scope.contains(log.intent.connector_id) && matches(filter, log));
+        found.retain(|log| scope.contains_call(log.intent.connector_id) && matches(filter, log));
         found.sort_by_key(place);
         if order == LogOrder::NewestFirst {
             found.reverse();
@@ -156,7 +158,7 @@ const fn place(log: &IntegrationLog) -> (chrono::DateTime<chrono::Utc>, LogId) {
 pub(super) fn matches(filter: &LogFilter, log: &IntegrationLog) -> bool {
     let intent = &log.intent;
     let completion = log.completion.as_ref();
-    filter.connector_id.is_none_or(|id| intent.connector_id == id)
+    filter.connector_id.is_none_or(|id| intent.connector_id == Some(id))
         && filter.correlation_id.as_ref().is_none_or(|id| intent.correlation_id == *id)
         && filter.status.is_none_or(|status| log.status() == status)
         && filter.operation_type.as_ref().is_none_or(|operation| intent.operation_type.as_str() == operation)
