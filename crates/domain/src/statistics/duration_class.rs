@@ -1,10 +1,11 @@
 //! Durations in classes whose width grows with them, so that few classes hold every duration and none is far off.
 
-/// Shorter durations, in milliseconds, have a class each. Beyond, every power of two is parted into half as many classes.
-pub const EXACT_BELOW: u64 = 32;
+/// How many classes there are.
+const CLASSES: usize = 224;
 
-/// Durations of this many milliseconds (139 years) and more are one class.
-pub const LARGEST: u64 = 1 << 42;
+/// The shortest duration of each class, in milliseconds, in order. Up to 20 ms every duration has a class of its own;
+/// beyond, a class is a tenth as wide as its shortest duration is long. The last one has all from 46 days on.
+pub static CLASS_BORDERS: [u64; CLASSES] = borders();
 
 /// Durations that are counted as one. Of the same order as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,9 +17,9 @@ pub struct DurationClass {
 impl DurationClass {
     /// The class of a duration.
     #[must_use]
-    pub const fn of(milliseconds: u64) -> Self {
-        let within = if milliseconds < LARGEST { milliseconds } else { LARGEST };
-        Self { least: within - within % width(within) }
+    pub fn of(milliseconds: u64) -> Self {
+        let above = CLASS_BORDERS.partition_point(|border| *border <= milliseconds);
+        Self { least: CLASS_BORDERS[above.saturating_sub(1)] }
     }
 
     /// The shortest duration of the class, in milliseconds.
@@ -27,20 +28,26 @@ impl DurationClass {
         self.least
     }
 
-    /// What stands for all durations of the class: no further than 5 % from any of them, below [`LARGEST`].
+    /// What stands for all durations of the class: no further than 5 % from any of them, but in the last class.
     #[must_use]
     pub const fn milliseconds(self) -> u64 {
         self.least + (width(self.least) - 1) / 2
     }
 }
 
-/// How many durations are in the class of this one: 1, 2, 4, …
-const fn width(milliseconds: u64) -> u64 {
-    let mut width = 1;
-    while milliseconds >= EXACT_BELOW * width && milliseconds < LARGEST {
-        width *= 2;
+/// How many durations are in the class that begins with this one.
+const fn width(least: u64) -> u64 {
+    if least < 20 { 1 } else { least / 10 }
+}
+
+const fn borders() -> [u64; CLASSES] {
+    let mut borders = [0; CLASSES];
+    let mut class = 1;
+    while class < CLASSES {
+        borders[class] = borders[class - 1] + width(borders[class - 1]);
+        class += 1;
     }
-    width
+    borders
 }
 
 #[cfg(test)]
@@ -52,24 +59,26 @@ mod tests {
 
     #[rstest]
     #[case(0, 0, 0)]
-    #[case(31, 31, 31)]
-    #[case(32, 32, 32)]
-    #[case(33, 32, 32)]
-    #[case(63, 62, 62)]
-    #[case(64, 64, 65)]
-    #[case(127, 124, 125)]
-    #[case(1_000, 992, 1_007)]
-    #[case(300_000, 294_912, 303_103)]
-    #[case(u64::MAX, LARGEST, LARGEST)]
+    #[case(20, 20, 20)]
+    #[case(21, 20, 20)]
+    #[case(22, 22, 22)]
+    #[case(1_000, 972, 1_020)]
     fn classes_grow_with_the_durations(#[case] duration: u64, #[case] least: u64, #[case] stands_for: u64) {
         let class = DurationClass::of(duration);
         assert_eq!((class.least(), class.milliseconds()), (least, stands_for));
     }
 
+    #[test]
+    fn the_last_class_is_beyond_every_call() {
+        let last = DurationClass::of(u64::MAX);
+        assert_eq!(last.least(), CLASS_BORDERS[CLASSES - 1]);
+        assert!(last.least() > 46 * 24 * 3_600 * 1_000, "{}", last.least());
+    }
+
     proptest! {
         #[test]
         fn no_duration_is_further_than_five_percent_from_what_stands_for_it(
-            duration in (0_u32..42).prop_flat_map(|bits| 0..1_u64 << bits)
+            duration in (0_u32..30).prop_flat_map(|bits| 0..1_u64 << bits)
         ) {
             let class = DurationClass::of(duration);
             prop_assert!(class.milliseconds().abs_diff(duration) * 20 <= duration);

@@ -1,6 +1,6 @@
 //! Counting calls: one statement for all connectors and all buckets, whose rows are as many as there are groups.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use domain::access::Scope;
@@ -9,7 +9,7 @@ use domain::failure::ErrorCode;
 use domain::id::{ConnectorId, LogId};
 use domain::integration_log::IntegrationStatus;
 use domain::repository::{CallStatistics, StorageResult};
-use domain::statistics::{CallGroup, ConnectorCalls, DurationClass, EXACT_BELOW, LARGEST, LastError, Timeline};
+use domain::statistics::{CLASS_BORDERS, CallGroup, ConnectorCalls, DurationClass, LastError, Timeline};
 use sqlx::FromRow;
 
 use super::SqlStorage;
@@ -23,16 +23,20 @@ impl CallStatistics for SqlStorage {
     async fn count_calls(&self, timeline: &Timeline, scope: &Scope) -> StorageResult<Vec<ConnectorCalls>> {
         let Some((sql, values)) = query(timeline, scope) else { return Ok(Vec::new()) };
         let rows = fetch!(&mut self.pool.reader().await?, GroupRow, sql; values)?;
-        let mut connectors: Vec<ConnectorCalls> = Vec::new();
-        for GroupOf { connector, name, group, last_error } in rows {
-            if connectors.last().is_none_or(|last| last.id != connector) {
-                connectors.push(ConnectorCalls { id: connector, name, groups: Vec::new(), last_error: None });
+        let mut groups: HashMap<ConnectorId, Vec<CallGroup>> = HashMap::new();
+        let mut connectors = Vec::new();
+        for row in rows {
+            match row {
+                StatisticsOf::Group(connector, group) => groups.entry(connector).or_default().push(group),
+                StatisticsOf::Connector { key, calls } => connectors.push((key, calls)),
             }
-            let Some(last) = connectors.last_mut() else { continue };
-            last.groups.extend(group);
-            last.last_error = last_error.or(last.last_error.take());
         }
-        Ok(connectors)
+        connectors.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let connectors = connectors.into_iter().map(|(_, calls)| {
+            let groups = groups.remove(&calls.id).unwrap_or_default();
+            ConnectorCalls { groups, ..calls }
+        });
+        Ok(connectors.collect())
     }
 }
 
@@ -61,17 +65,23 @@ pub(super) fn query(timeline: &Timeline, scope: &Scope) -> Option<(String, Vec<V
              FROM integration_logs WHERE started_at >= $1 AND started_at < $2 AND operation_type <> 'test'{of_calls} \
              GROUP BY connector_id, 2, status, 4), \
          failed AS (SELECT connector_id, MAX(newest) AS newest FROM counted WHERE status = 'Failed' GROUP BY connector_id) \
-         SELECT c.id, c.name, n.bucket, n.status, n.duration_class, n.calls, n.attempts, e.id AS log_id, \
-             e.correlation_id, e.started_at, e.error_code, e.error_message, e.http_status_code \
+         SELECT connector_id AS id, NULL AS name, NULL AS name_key, bucket, status, duration_class, calls, attempts, \
+             NULL AS log_id, NULL AS correlation_id, NULL AS started_at, NULL AS error_code, NULL AS error_message, \
+             NULL AS http_status_code FROM counted \
+         UNION ALL \
+         SELECT c.id, c.name, c.name_key, NULL, NULL, NULL, NULL, NULL, \
+             e.id, e.correlation_id, e.started_at, e.error_code, e.error_message, e.http_status_code \
          FROM connectors c \
-         LEFT JOIN counted n ON n.connector_id = c.id \
-         LEFT JOIN failed f ON f.connector_id = n.connector_id AND f.newest = n.newest AND n.status = 'Failed' \
+         LEFT JOIN failed f ON f.connector_id = c.id \
          LEFT JOIN integration_logs e ON e.id = (\
              SELECT l.id FROM integration_logs l \
              WHERE l.connector_id = f.connector_id AND l.started_at = f.newest AND l.status = 'Failed' \
              ORDER BY l.id DESC LIMIT 1) \
-         WHERE c.deleted_at IS NULL{of_connectors} ORDER BY c.name_key",
-        class = duration_class(),
+         WHERE c.deleted_at IS NULL{of_connectors}",
+        class = format_args!(
+            "CASE WHEN duration_ms IS NOT NULL THEN CAST({} AS BIGINT) END",
+            duration_class(&CLASS_BORDERS)
+        ),
     );
     Some((sql, values))
 }
@@ -88,24 +98,24 @@ fn bucket(first: usize, borders: usize, number: usize) -> String {
     format!("CASE WHEN started_at < ${} THEN {before} ELSE {after} END", first + half)
 }
 
-/// The shortest duration of the class, as [`DurationClass`] has it, with integers alone: only these are the same in both
-/// engines. Most calls are short, and decided at one of the first conditions.
-fn duration_class() -> String {
-    let mut text = format!("CASE WHEN duration_ms < {EXACT_BELOW} THEN duration_ms");
-    let mut width = 2;
-    while EXACT_BELOW * width <= LARGEST {
-        let _infallible =
-            write!(text, " WHEN duration_ms < {} THEN duration_ms / {width} * {width}", EXACT_BELOW * width);
-        width *= 2;
+/// The shortest duration of the class, as [`DurationClass`] has it, by halves as well.
+fn duration_class(borders: &[u64]) -> String {
+    let (below, from) = borders.split_at(borders.len() / 2);
+    match (below, from) {
+        ([], [only]) => only.to_string(),
+        (_, [border, ..]) => {
+            let (below, from) = (duration_class(below), duration_class(from));
+            format!("CASE WHEN duration_ms < {border} THEN {below} ELSE {from} END")
+        }
+        (_, []) => "0".to_owned(),
     }
-    let _infallible = write!(text, " WHEN duration_ms IS NOT NULL THEN {LARGEST} END");
-    text
 }
 
 #[derive(FromRow)]
 struct GroupRow {
     id: Id,
-    name: String,
+    name: Option<String>,
+    name_key: Option<String>,
     bucket: Option<i32>,
     status: Option<String>,
     duration_class: Option<i64>,
@@ -119,12 +129,10 @@ struct GroupRow {
     http_status_code: Option<i32>,
 }
 
-/// A connector without calls has one row, without a group.
-struct GroupOf {
-    connector: ConnectorId,
-    name: String,
-    group: Option<CallGroup>,
-    last_error: Option<LastError>,
+/// A row is a group of calls, or a connector without its groups.
+enum StatisticsOf {
+    Group(ConnectorId, CallGroup),
+    Connector { key: String, calls: ConnectorCalls },
 }
 
 impl GroupRow {
@@ -154,17 +162,18 @@ impl GroupRow {
 }
 
 impl Stored for GroupRow {
-    type Domain = GroupOf;
+    type Domain = StatisticsOf;
 
     const TABLE: &'static str = "integration_logs";
     const KEY: &'static str = "id";
 
-    fn read(mut self) -> Result<GroupOf, Unreadable> {
-        Ok(GroupOf {
-            group: self.group()?,
-            last_error: self.last_error()?,
-            connector: ConnectorId::new(self.id.0),
-            name: self.name,
-        })
+    fn read(mut self) -> Result<StatisticsOf, Unreadable> {
+        let id = ConnectorId::new(self.id.0);
+        if let Some(group) = self.group()? {
+            return Ok(StatisticsOf::Group(id, group));
+        }
+        let last_error = self.last_error()?;
+        let (name, key) = (self.name.unwrap_or_default(), self.name_key.unwrap_or_default());
+        Ok(StatisticsOf::Connector { key, calls: ConnectorCalls { id, name, groups: Vec::new(), last_error } })
     }
 }
