@@ -319,7 +319,7 @@ async fn a_call_that_cannot_be_read_is_named(
     #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
     #[values(
         "UPDATE integration_logs SET trace_id = '0'",
-        "UPDATE integration_logs SET operation_type = 'test'",
+        "UPDATE integration_logs SET correlation_id = 'a b'",
         "UPDATE integration_log_attempts SET wait_reason = 'because'",
         "UPDATE integration_log_payloads SET request_summary = '{'"
     )]
