@@ -13,6 +13,7 @@ mod faults;
 mod logging;
 mod metrics;
 mod oauth2;
+mod retention;
 mod serving;
 mod support;
 mod vault;

@@ -24,6 +24,12 @@ pub(super) const BROKEN: Row = Row { number: 9, small: 1, whole: 25 };
 /// An answer of enormous size: rounds of every case.
 pub(super) const ENORMOUS: Row = Row { number: 10, small: 1, whole: 10 };
 
+/// An upstream that answers 429: pauses that all replicas have to keep.
+pub(super) const THROTTLED: Row = Row { number: 11, small: 2, whole: 30 };
+
+/// An upstream that answers nothing but 503: calls, 100 in a second.
+pub(super) const DOWN: Row = Row { number: 11, small: 500, whole: 60_000 };
+
 /// An upstream that is up and down: openings of the breaker, half a minute each. In small, that it opens.
 pub(super) const FLAPPING: Row = Row { number: 12, small: 0, whole: 10 };
 
@@ -36,8 +42,23 @@ pub(super) const REBOUND: Row = Row { number: 13, small: 40, whole: 1_000 };
 /// Bad certificates: rounds of every case.
 pub(super) const CERTIFICATES: Row = Row { number: 14, small: 1, whole: 10 };
 
+/// A secret store that fails: rounds of three calls of every case.
+pub(super) const SECRETLESS: Row = Row { number: 15, small: 1, whole: 50 };
+
+/// A secret store that stays away until what it gave has expired: times, five minutes each.
+pub(super) const EXPIRED: Row = Row { number: 15, small: 0, whole: 1 };
+
 /// Three replicas with one limit: minutes of calls without end. In small, the first burst.
 pub(super) const SHARED: Row = Row { number: 16, small: 0, whole: 4 };
+
+/// Calls at once.
+pub(super) const CROWD: Row = Row { number: 17, small: 1_000, whole: 10_000 };
+
+/// Connectors that are disabled during a back-off: rounds of twenty.
+pub(super) const DISABLED: Row = Row { number: 19, small: 1, whole: 10 };
+
+/// A steady rate with faults: seconds.
+pub(super) const SOAKED: Row = Row { number: 21, small: 4, whole: 3_600 };
 
 impl Row {
     /// How often in this run.

@@ -48,6 +48,11 @@ impl Service {
         Self { running: program.start(&["serve"]), program, database }
     }
 
+    /// Its database.
+    pub(crate) const fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
     /// The URL of its database.
     pub(crate) fn database_url(&self) -> &str {
         self.database.url()
@@ -74,6 +79,11 @@ impl Service {
         self.running.signal("KILL");
         let killed = mem::replace(&mut self.running, self.program.start(&["serve"]));
         killed.wait();
+    }
+
+    /// One more replica on the same store.
+    pub(crate) fn replica(&self) -> Running {
+        self.program.start(&["serve"])
     }
 
     /// Ends the service, and answers the lines of its log with what else is needed after it.
