@@ -59,7 +59,7 @@ pub fn app(services: Services, options: Options) -> Router {
     let correlation = CorrelationLayer::new(services.ids.clone());
     let meter = services.meter.clone();
     let limit = InboundLimit::per_minute(options.inbound_limit_per_minute);
-    let state = ApiState { services, options };
+    let state = ApiState::new(services, options);
     let (router, document) = routes().split_for_parts();
     let document = openapi::print(&document);
     let layers = ServiceBuilder::new()

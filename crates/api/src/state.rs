@@ -1,5 +1,6 @@
 //! What every handler can reach: the use cases, and how this deployment wants them served.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use application::api_key::ApiKeyService;
@@ -16,7 +17,7 @@ use application::statistics::StatisticsService;
 #[expect(missing_docs, reason = "each member is the service of the same name")]
 pub struct Services {
     pub connectors: Arc<ConnectorService>,
-    pub execution: IntegrationExecutionService,
+    pub execution: Arc<IntegrationExecutionService>,
     pub connection_tests: ConnectionTestService,
     pub logs: Arc<IntegrationLogService>,
     pub statistics: Arc<StatisticsService>,
@@ -51,9 +52,26 @@ pub struct Options {
     pub cursor_key: [u8; 32],
 }
 
-/// The state of the router.
+/// The state of the router. Every layer and handler of a request has a clone.
 #[derive(Clone)]
-pub(crate) struct ApiState {
+pub(crate) struct ApiState(Arc<Shared>);
+
+/// What the clones share.
+pub(crate) struct Shared {
     pub(crate) services: Services,
     pub(crate) options: Options,
+}
+
+impl ApiState {
+    pub(crate) fn new(services: Services, options: Options) -> Self {
+        Self(Arc::new(Shared { services, options }))
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }

@@ -142,7 +142,7 @@ impl IntegrationExecutionService {
     /// In this order: [`Error::ConnectorNotFound`], [`Error::Invalid`] with every fault; or that the store is
     /// unavailable, in which case nothing was sent. A call that failed is no error: its log says so.
     pub async fn execute(
-        &self,
+        self: &Arc<Self>,
         context: &RequestContext,
         id: ConnectorId,
         draft: CallDraft,
@@ -159,7 +159,7 @@ impl IntegrationExecutionService {
     /// # Errors
     /// [`Error::IdempotencyKeyReused`], [`Error::IdempotencyKeyInFlight`], or as [`Self::execute`].
     pub async fn execute_once(
-        &self,
+        self: &Arc<Self>,
         context: &RequestContext,
         id: ConnectorId,
         draft: CallDraft,
@@ -173,7 +173,7 @@ impl IntegrationExecutionService {
     }
 
     async fn begin(
-        &self,
+        self: &Arc<Self>,
         context: &RequestContext,
         id: ConnectorId,
         draft: CallDraft,
@@ -183,7 +183,8 @@ impl IntegrationExecutionService {
         if !context.principal.scope.contains(id) {
             return Err(Error::ConnectorNotFound);
         }
-        let beginning = Beginning { service: self.clone(), context: context.clone(), id, draft, begun, came, named };
+        let beginning =
+            Beginning { service: Arc::clone(self), context: context.clone(), id, draft, begun, came, named };
         let task = self.calls.spawn(beginning.run().in_current_span());
         task.await.map_err(|error| Error::Internal(Box::new(error)))?
     }

@@ -14,7 +14,7 @@ use crate::ports::Clock;
 pub struct StatisticsService {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
-    execution: IntegrationExecutionService,
+    execution: Arc<IntegrationExecutionService>,
 }
 
 /// What is told about connectors.
@@ -38,7 +38,7 @@ pub struct ConnectorStatistics {
 impl StatisticsService {
     /// The service over its ports; `execution` is the one of this process.
     #[must_use]
-    pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, execution: IntegrationExecutionService) -> Self {
+    pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, execution: Arc<IntegrationExecutionService>) -> Self {
         Self { storage, clock, execution }
     }
 

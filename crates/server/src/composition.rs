@@ -73,17 +73,19 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     let executor = Arc::new(executor);
     let connectors =
         ConnectorService::new(storage.clone(), secrets.clone(), destinations.clone(), clock.clone(), ids.clone());
-    let execution = IntegrationExecutionService::new(
-        storage.clone(),
-        CredentialSources { secrets, tokens: Arc::new(tokens) },
-        executor.clone(),
-        clock.clone(),
-        ids.clone(),
-        leases.clone(),
-        shutdown.clone(),
-    )
-    .limited(config.call_limits)
-    .metered(meter.clone());
+    let execution = Arc::new(
+        IntegrationExecutionService::new(
+            storage.clone(),
+            CredentialSources { secrets, tokens: Arc::new(tokens) },
+            executor.clone(),
+            clock.clone(),
+            ids.clone(),
+            leases.clone(),
+            shutdown.clone(),
+        )
+        .limited(config.call_limits)
+        .metered(meter.clone()),
+    );
     let services = Services {
         connectors: Arc::new(connectors),
         statistics: Arc::new(StatisticsService::new(storage.clone(), clock.clone(), execution.clone())),
@@ -166,15 +168,14 @@ pub(crate) fn store_failure(url: &DatabaseUrl, error: &StorageError) -> Failure 
     Failure::caused(format_args!("cannot use the store {url} ({advice})"), error)
 }
 
-/// The configured stores. What is asked over the network is asked through a cache; a file and a variable are read as
-/// they are.
+/// The configured stores. What is asked over the network is asked through a cache, and so are files, for a second.
 pub(crate) fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Failure> {
     let mut stores: BTreeMap<String, Arc<dyn SecretStore>> = BTreeMap::new();
     for (name, store) in &config.secret_stores {
         let store: Arc<dyn SecretStore> = match store {
             SecretStoreConfig::File { path } => {
                 create_private_folder(path)?;
-                Arc::new(FileStore::new(path.clone()))
+                Arc::new(CachedStore::local(Arc::new(FileStore::new(path.clone()))))
             }
             SecretStoreConfig::Env { prefix } => {
                 let variables = config.environment.with_prefix(prefix);
@@ -220,7 +221,7 @@ pub(crate) fn secret_stores(config: &Config) -> Result<Arc<dyn SecretStore>, Fai
 /// A store that is asked over the network, behind the cache.
 fn cached(name: &str, store: Result<impl SecretStore + 'static, ClientError>) -> Result<Arc<dyn SecretStore>, Failure> {
     let cannot = |error| Failure::caused(format_args!("cannot set up the secret store {name}"), &error);
-    Ok(Arc::new(CachedStore::new(Arc::new(store.map_err(cannot)?))))
+    Ok(Arc::new(CachedStore::remote(Arc::new(store.map_err(cannot)?))))
 }
 
 /// Creates a folder that only this user can read. One that is there is left as it is: Kubernetes mounts secrets with

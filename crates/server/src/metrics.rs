@@ -50,7 +50,7 @@ impl MetricsDoor {
     /// Serves until `stop`.
     pub(crate) async fn serve(
         self,
-        execution: IntegrationExecutionService,
+        execution: Arc<IntegrationExecutionService>,
         leases: Arc<LeaseKeeper>,
         stop: CancellationToken,
     ) {

@@ -27,7 +27,7 @@ const TRIES: usize = 4;
 
 /// A call that is asked for.
 pub(super) struct Beginning {
-    pub(super) service: IntegrationExecutionService,
+    pub(super) service: Arc<IntegrationExecutionService>,
     pub(super) context: RequestContext,
     pub(super) id: ConnectorId,
     pub(super) draft: CallDraft,
@@ -91,7 +91,7 @@ impl Beginning {
         };
         match begun {
             Begun::InProgress { paused } => Ok(Some(Running {
-                service: self.service.clone(),
+                service: Arc::clone(&self.service),
                 context: self.context.clone(),
                 connector,
                 call,

@@ -114,7 +114,7 @@ impl ConnectionTest {
 /// one attempt, and none again.
 #[derive(Clone)]
 pub struct ConnectionTestService {
-    calls: IntegrationExecutionService,
+    calls: Arc<IntegrationExecutionService>,
     probe: Arc<dyn ConnectionProbe>,
     destinations: DestinationPolicy,
     places: Arc<Semaphore>,
@@ -124,7 +124,7 @@ impl ConnectionTestService {
     /// The service beside the one of calls, with which it shares the records, the rate limits and the end.
     #[must_use]
     pub fn new(
-        calls: IntegrationExecutionService,
+        calls: Arc<IntegrationExecutionService>,
         probe: Arc<dyn ConnectionProbe>,
         destinations: DestinationPolicy,
     ) -> Self {

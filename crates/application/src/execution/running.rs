@@ -24,7 +24,7 @@ use crate::ports::{AttemptGate, CallPlan, Credential};
 
 /// One call on its way.
 pub(super) struct Running {
-    pub(super) service: IntegrationExecutionService,
+    pub(super) service: Arc<IntegrationExecutionService>,
     pub(super) context: RequestContext,
     pub(super) connector: Arc<Connector>,
     pub(super) call: Call,

@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(crate) leases: Arc<LeaseKeeper>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) connectors: ConnectorService,
-    pub(crate) calls: IntegrationExecutionService,
+    pub(crate) calls: Arc<IntegrationExecutionService>,
     pub(crate) logs: IntegrationLogService,
     pub(crate) audit: AuditService,
     pub(crate) keys: ApiKeyService,
@@ -66,7 +66,7 @@ impl World {
                 clock.clone(),
                 ids.clone(),
             ),
-            calls: IntegrationExecutionService::new(
+            calls: Arc::new(IntegrationExecutionService::new(
                 storage.clone(),
                 CredentialSources { secrets: secrets.clone(), tokens: tokens.clone() },
                 executor.clone(),
@@ -74,7 +74,7 @@ impl World {
                 ids.clone(),
                 leases.clone(),
                 shutdown.clone(),
-            ),
+            )),
             logs: IntegrationLogService::new(storage.clone()),
             audit: AuditService::new(storage.clone()),
             keys: ApiKeyService::new(storage.clone(), clock.clone(), ids),
@@ -91,7 +91,7 @@ impl World {
 
     /// With these limits on calls.
     pub(crate) fn limited(mut self, limits: CallLimits) -> Self {
-        self.calls = self.calls.limited(limits);
+        self.calls = Arc::new(Arc::unwrap_or_clone(self.calls).limited(limits));
         self
     }
 

@@ -1,4 +1,4 @@
-//! A cache around a store that is asked over the network (SE-S-6).
+//! A cache around a store (SE-S-6): for 300 s where it is asked over the network, for a second where it reads files.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// A value counts this long. Beyond it a store that is down means no secret, however well the old one might do.
-const VALUE_LIFE: Duration = Duration::from_mins(5);
+/// How long an answer counts. Beyond it a store that is down means no secret, however well the old one might do.
+#[derive(Debug, Clone, Copy)]
+struct Lives {
+    value: Duration,
+    missing: Duration,
+}
 
-/// That a secret is missing counts this long.
-const MISSING_LIFE: Duration = Duration::from_secs(10);
+/// Of a store that is asked over the network.
+const REMOTE: Lives = Lives { value: Duration::from_mins(5), missing: Duration::from_secs(10) };
+
+/// Of a store at hand: a busy connector does not read its file for every call, and a new file counts within a second.
+const LOCAL: Lives = Lives { value: Duration::from_secs(1), missing: Duration::ZERO };
 
 /// Refusals by upstreams make no more than one look-up per reference in this time.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
@@ -27,11 +34,12 @@ const MAX_ENTRIES: usize = 1_000;
 type Answer = Result<SecretString, SecretError>;
 
 /// Asks the store behind it once per reference at a time: callers that want the same secret wait for the same look-up,
-/// and it goes on when they leave. A value is kept for 300 s from the moment it was asked for, a missing one for 10 s;
-/// a failure is not kept. Clones share what is held.
+/// and it goes on when they leave. A value is kept for 300 s from the moment it was asked for, a missing one for 10 s (of
+/// a store at hand: a second, and not at all); a failure is not kept. Clones share what is held.
 #[derive(Clone)]
 pub struct CachedStore {
     store: Arc<dyn SecretStore>,
+    lives: Lives,
     entries: Arc<Mutex<HashMap<SecretRef, Entry>>>,
 }
 
@@ -47,11 +55,11 @@ struct Entry {
 
 impl Entry {
     /// The answer that still counts.
-    fn current(&self) -> Option<&Answer> {
+    fn current(&self, lives: Lives) -> Option<&Answer> {
         let (answer, asked) = self.known.as_ref()?;
         let life = match answer {
-            Ok(_) => VALUE_LIFE,
-            Err(SecretError::NotFound(_)) => MISSING_LIFE,
+            Ok(_) => lives.value,
+            Err(SecretError::NotFound(_)) => lives.missing,
             Err(SecretError::Unavailable(_) | SecretError::UnknownStore { .. }) => Duration::ZERO,
         };
         (asked.elapsed() < life).then_some(answer)
@@ -59,8 +67,8 @@ impl Entry {
 
     /// What a refused value is answered with, without another look-up: a newer value, or what the look-up of less than
     /// a second ago brought.
-    fn instead_of(&self, stale: &SecretString) -> Option<Answer> {
-        if let Some(Ok(value)) = self.current()
+    fn instead_of(&self, stale: &SecretString, lives: Lives) -> Option<Answer> {
+        if let Some(Ok(value)) = self.current(lives)
             && value.expose_secret() != stale.expose_secret()
         {
             return Some(Ok(value.clone()));
@@ -78,16 +86,22 @@ impl Entry {
         self.flight.as_ref().filter(|flight| flight.has_changed().is_ok())
     }
 
-    fn is_worth_keeping(&self) -> bool {
-        self.under_way().is_some() || self.current().is_some() || self.is_just_renewed()
+    fn is_worth_keeping(&self, lives: Lives) -> bool {
+        self.under_way().is_some() || self.current(lives).is_some() || self.is_just_renewed()
     }
 }
 
 impl CachedStore {
-    /// A cache around `store`.
+    /// A cache around a store that is asked over the network.
     #[must_use]
-    pub fn new(store: Arc<dyn SecretStore>) -> Self {
-        Self { store, entries: Arc::default() }
+    pub fn remote(store: Arc<dyn SecretStore>) -> Self {
+        Self { store, lives: REMOTE, entries: Arc::default() }
+    }
+
+    /// A cache around a store on this machine.
+    #[must_use]
+    pub fn local(store: Arc<dyn SecretStore>) -> Self {
+        Self { store, lives: LOCAL, entries: Arc::default() }
     }
 
     /// The look-up of `reference`: the one that is under way, or a new one. It runs in a task of its own, so that a
@@ -100,7 +114,7 @@ impl CachedStore {
         if let Some(flight) = entries.get(reference).and_then(Entry::under_way) {
             return flight.clone();
         }
-        make_room(entries);
+        make_room(entries, self.lives);
         let (sender, receiver) = watch::channel(None);
         entries.entry(reference.clone()).or_default().flight = Some(receiver.clone());
         let (cache, reference, asked) = (self.clone(), reference.clone(), Instant::now());
@@ -126,7 +140,7 @@ impl SecretStore for CachedStore {
     async fn resolve(&self, reference: &SecretRef) -> Answer {
         let flight = {
             let mut entries = self.lock();
-            if let Some(answer) = entries.get(reference).and_then(Entry::current) {
+            if let Some(answer) = entries.get(reference).and_then(|entry| entry.current(self.lives)) {
                 return answer.clone();
             }
             self.look_up(&mut entries, reference)
@@ -137,7 +151,7 @@ impl SecretStore for CachedStore {
     async fn renew(&self, reference: &SecretRef, stale: &SecretString) -> Answer {
         let flight = {
             let mut entries = self.lock();
-            if let Some(answer) = entries.get(reference).and_then(|entry| entry.instead_of(stale)) {
+            if let Some(answer) = entries.get(reference).and_then(|entry| entry.instead_of(stale, self.lives)) {
                 return answer;
             }
             let flight = self.look_up(&mut entries, reference);
@@ -156,8 +170,8 @@ async fn land(mut flight: watch::Receiver<Option<Answer>>, reference: &SecretRef
 }
 
 /// Lets go of what no longer counts, so that old values do not stay in memory, and of the oldest when there are too many.
-fn make_room(entries: &mut HashMap<SecretRef, Entry>) {
-    entries.retain(|_, entry| entry.is_worth_keeping());
+fn make_room(entries: &mut HashMap<SecretRef, Entry>, lives: Lives) {
+    entries.retain(|_, entry| entry.is_worth_keeping(lives));
     while entries.len() >= MAX_ENTRIES {
         let idle = entries.iter().filter(|(_, entry)| entry.under_way().is_none());
         let oldest = idle.min_by_key(|(_, entry)| entry.known.as_ref().map(|(_, asked)| *asked));

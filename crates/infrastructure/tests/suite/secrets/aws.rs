@@ -122,7 +122,7 @@ async fn se_s_2_aws_that_is_silent_is_given_up_after_5_s() {
 #[tokio::test]
 async fn se_s_6_a_rotated_secret_of_aws_is_seen_when_an_upstream_refuses_the_old_one() {
     let moto = Moto::start();
-    let store = CachedStore::new(std::sync::Arc::new(store(&moto)));
+    let store = CachedStore::remote(std::sync::Arc::new(store(&moto)));
     moto.create("connectors/erp", "old");
     let reference = SecretRef::parse("aws:erp").expect("a reference");
     let held = store.resolve(&reference).await.expect("a secret");

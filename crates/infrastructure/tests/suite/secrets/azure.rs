@@ -163,7 +163,7 @@ async fn se_s_2_a_vault_with_an_unknown_certificate_is_told_nothing() {
 #[tokio::test]
 async fn se_s_6_a_rotated_secret_of_azure_is_seen_when_an_upstream_refuses_the_old_one() {
     let World { vault, store, directory, .. } = world().await;
-    let store = CachedStore::new(std::sync::Arc::new(store));
+    let store = CachedStore::remote(std::sync::Arc::new(store));
     vault.put("erp", "old");
     let reference = SecretRef::parse("azure:erp").expect("a reference");
     let held = store.resolve(&reference).await.expect("a secret");

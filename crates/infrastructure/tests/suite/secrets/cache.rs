@@ -50,7 +50,7 @@ impl SecretStore for Scripted {
 
 fn cached(value: &str) -> (Arc<Scripted>, CachedStore) {
     let store = Scripted::answering(value);
-    (store.clone(), CachedStore::new(store))
+    (store.clone(), CachedStore::remote(store))
 }
 
 fn missing() -> SecretError {

@@ -238,7 +238,7 @@ async fn a_login_that_is_refused_is_told_apart_from_a_secret_that_is_denied() {
 async fn se_s_6_a_rotation_is_seen_after_300_s_and_at_once_by_whom_the_upstream_refuses() {
     let (bao, directory) = (OpenBao::start(), directory());
     bao.put_secret("hr/key", &json!({ "value": "one" }));
-    let vault = CachedStore::new(std::sync::Arc::new(with_token(&bao.url(), &directory, OpenBao::ROOT_TOKEN)));
+    let vault = CachedStore::remote(std::sync::Arc::new(with_token(&bao.url(), &directory, OpenBao::ROOT_TOKEN)));
     let reference = SecretRef::parse("vault:hr/key").expect("a reference");
     let stale = vault.resolve(&reference).await.expect("a secret");
     bao.put_secret("hr/key", &json!({ "value": "two" }));
