@@ -4,6 +4,8 @@ use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
+use crate::PostgresServer;
+
 /// Where a running PostgreSQL is, as a superuser of a database for maintenance.
 const POSTGRES: &str = "TEST_POSTGRES_URL";
 
@@ -34,7 +36,7 @@ impl TestDatabase {
     pub async fn start(engine: Engine) -> Self {
         match engine {
             Engine::Sqlite => Self::in_directory(),
-            Engine::Postgres => Self::on_server().await,
+            Engine::Postgres => Self::create(maintenance_url()).await,
         }
     }
 
@@ -44,10 +46,14 @@ impl TestDatabase {
         Self { url, home: Home::Directory { _removed_on_drop: directory } }
     }
 
-    async fn on_server() -> Self {
-        let maintenance_url = maintenance_url();
+    /// Creates a database on a server of the test's own.
+    pub async fn on(server: &PostgresServer) -> Self {
+        Self::create(server.url()).await
+    }
+
+    async fn create(maintenance_url: String) -> Self {
         let name = format!("connectors_test_{:016x}", rand::random::<u64>());
-        let mut connection = PgConnection::connect(&maintenance_url).await.expect("the server at $TEST_POSTGRES_URL");
+        let mut connection = PgConnection::connect(&maintenance_url).await.expect("the server of the tests");
         // `name` is made here, of hexadecimal digits.
         let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::raw_sql(create).execute(&mut connection).await.expect("a database is created");
@@ -93,6 +99,15 @@ impl TestDatabase {
             Home::Server { .. } => query.execute(&mut self.postgres().await).await.map(drop),
         }
         .expect(sql);
+    }
+
+    /// The same on the database of PostgreSQL at this URL.
+    ///
+    /// # Panics
+    /// When a statement is refused.
+    pub async fn execute_at(url: &str, sql: &str) {
+        let mut connection = PgConnection::connect(url).await.expect("the database on the server");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect(sql);
     }
 
     /// The rows that a query finds behind the store's back, every value as text; NULL is `-`.

@@ -4,8 +4,10 @@ mod database;
 mod key_vault;
 mod moto;
 mod openbao;
+mod postgres;
 
 pub use database::{Engine, TestDatabase};
 pub use key_vault::KeyVault;
 pub use moto::Moto;
 pub use openbao::OpenBao;
+pub use postgres::PostgresServer;

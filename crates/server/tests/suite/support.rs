@@ -2,6 +2,7 @@
 
 pub(crate) mod canary;
 pub(crate) mod exchange;
+pub(crate) mod ledger;
 pub(crate) mod openapi;
 pub(crate) mod program;
 pub(crate) mod service;

@@ -1,11 +1,14 @@
 //! A dependency that is away is 503 with `Retry-After`, and nothing is done by halves (DU-1, DU-4, SE-S-3).
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use test_support::Engine::{self, Postgres, Sqlite};
 use test_support::TestDatabase;
 
 use crate::support::exchange::Answer;
+use crate::support::ledger::{in_progress, wait_until_all_have_ended};
 use crate::support::service::Service;
 use crate::support::upstream::{Reply, Upstream, connector};
 use crate::support::wire::Wire;
@@ -77,6 +80,22 @@ async fn an_outcome_that_cannot_be_recorded_at_once_is_recorded_later() {
     let (_lines, database) = tokio::task::block_in_place(|| service.stop());
     let rows = database.rows("SELECT status, attempt_count::text FROM integration_logs").await;
     assert_eq!(rows, [["Success", "1"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn du_1_an_intent_that_was_kept_although_its_caller_was_told_otherwise_does_not_stay() {
+    let upstream = Upstream::empty().await;
+    let (service, wire) = behind_a_wire().await;
+    let path = service.register_enabled(&upstream.connector(&json!({}))).await;
+    let call = json!({ "operationType": "pull", "endpoint": "/x" });
+    service.execute(&path, &call).await;
+    wire.mute();
+    assert_away(&service.post(&format!("{path}/execute"), &call).await, "store-unavailable");
+    assert_eq!((in_progress(service.database()).await, upstream.hits().len()), (1, 1));
+    wire.mend();
+    // Nobody calls any more, and the process lives and keeps its lease.
+    wait_until_all_have_ended(service.database(), Duration::from_secs(20)).await;
+    assert_eq!(service.items(&format!("{path}/logs")).await.len(), 1);
 }
 
 #[rstest]

@@ -14,6 +14,30 @@ pub(super) struct Row {
     whole: usize,
 }
 
+/// kill −9 of the service: kills at each of three moments, on each of two engines.
+pub(super) const KILLED: Row = Row { number: 1, small: 2, whole: 100 };
+
+/// SIGSTOP: seconds until SIGCONT. In small, until another replica has recovered the calls.
+pub(super) const STOPPED: Row = Row { number: 2, small: 0, whole: 60 };
+
+/// Rolling SIGTERM: times that all of three replicas are replaced.
+pub(super) const ROLLED: Row = Row { number: 3, small: 1, whole: 10 };
+
+/// A database that is stopped before a call: times.
+pub(super) const AWAY_BEFORE: Row = Row { number: 4, small: 1, whole: 10 };
+
+/// A database that is stopped between a hit and its answer: calls at each stop.
+pub(super) const AWAY_AFTER: Row = Row { number: 5, small: 4, whole: 25 };
+
+/// kill −9 of the whole database: times.
+pub(super) const CRASHED: Row = Row { number: 6, small: 2, whole: 20 };
+
+/// The connections of the database killed: seconds, once in each.
+pub(super) const DISCONNECTED: Row = Row { number: 7, small: 3, whole: 60 };
+
+/// Calls to an upstream that does what chance says, on each of two engines. No row of the table: RT-11 asks for it.
+pub(super) const CHANCE: Row = Row { number: 0, small: 150, whole: 1_500 };
+
 /// An upstream that hangs or drips: rounds of every case, a round's cases at once.
 pub(super) const HANGING: Row = Row { number: 8, small: 1, whole: 10 };
 
@@ -62,18 +86,23 @@ pub(super) const SOAKED: Row = Row { number: 21, small: 4, whole: 3_600 };
 
 impl Row {
     /// How often in this run.
-    #[expect(clippy::disallowed_methods, reason = "the tests' environment is no configuration of the service")]
     pub(super) fn count(self) -> usize {
-        match std::env::var(VARIABLE).as_deref() {
-            Ok("whole") => self.whole,
-            Ok(other) => panic!("{VARIABLE} is {other:?}; it can be `whole`, or not be set"),
-            Err(_) => self.small,
-        }
+        if whole() { self.whole } else { self.small }
     }
 
     /// Says how often it was, for the table in `docs/reliability.md`.
     pub(super) fn reached(self, what: Arguments<'_>) {
         say(&format!("fault {}: {what}", self.number));
+    }
+}
+
+/// Whether every fault is injected as often as the requirements say.
+#[expect(clippy::disallowed_methods, reason = "the tests' environment is no configuration of the service")]
+pub(super) fn whole() -> bool {
+    match std::env::var(VARIABLE).as_deref() {
+        Ok("whole") => true,
+        Ok(other) => panic!("{VARIABLE} is {other:?}; it can be `whole`, or not be set"),
+        Err(_) => false,
     }
 }
 

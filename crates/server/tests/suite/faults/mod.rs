@@ -1,12 +1,15 @@
-//! The fault table: the built program against broken upstreams, names, addresses and certificates. `.ci/faults` runs it
-//! with the counts as the requirements have them; otherwise the counts are small.
+//! The fault table: the built program against broken upstreams, names, addresses and certificates, against the loss of
+//! its own process and of its database. `.ci/faults` runs it with the counts as the requirements have them; otherwise
+//! the counts are small.
 //!
-//! Most rows never touch the store in a way that differs between the engines, so they run on SQLite alone.
+//! Rows that never touch the store in a way that differs between the engines run on SQLite alone.
 
 mod authority;
 mod bodies;
 mod certificates;
+mod chance;
 mod connection_tests;
+mod connections;
 mod counting;
 mod counts;
 mod crowd;
@@ -14,15 +17,20 @@ mod destinations;
 mod disabling;
 mod everywhere;
 mod flapping;
+mod kills;
+mod load;
 mod memory;
 mod names;
 mod namespace;
+mod outages;
 mod packets;
+mod rolling;
 mod script;
 mod secrets;
 mod sharing;
 mod soak;
 mod spellings;
+mod stops;
 mod storm;
 mod upstream;
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// An answer that takes longer has been forgotten.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One request.
 #[must_use]
@@ -47,24 +47,39 @@ impl Request {
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let Self { address, head, body } = self;
-        let mut bytes = format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
-        bytes.extend_from_slice(&body);
-        let answer = exchange(address, &bytes).await;
-        answer.check(&head);
+        let answer = exchange(self.address, &self.bytes()).await;
+        answer.check(&self.head);
         answer
+    }
+
+    /// The same with a service that may be gone, or go before it has answered; `None` then.
+    pub(crate) async fn try_send(self) -> Option<Answer> {
+        let answer = Answer::parse(&try_exchange(self.address, &self.bytes()).await?)?;
+        answer.check(&self.head);
+        Some(answer)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let head = format!("{}Content-Length: {}\r\n\r\n", self.head, self.body.len());
+        [head.as_bytes(), &self.body].concat()
     }
 }
 
 /// Sends these bytes on a connection of their own and reads until its end.
 pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+    let answer = try_exchange(address, bytes).await.expect("the service listens");
+    Answer::parse(&answer).expect("the head of an answer")
+}
+
+/// What came until the end of the connection; `None` when nobody listens.
+async fn try_exchange(address: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
     let exchanging = async {
-        let mut stream = TcpStream::connect(address).await.expect("the service listens");
+        let mut stream = TcpStream::connect(address).await.ok()?;
         // A refusal may come before the whole request has left.
         stream.write_all(bytes).await.ok();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.ok();
-        Answer::parse(&answer)
+        Some(answer)
     };
     tokio::time::timeout(PATIENCE, exchanging).await.expect("an answer in time")
 }
@@ -78,8 +93,9 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the head of an answer");
+    /// `None` when not even its head came.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).expect("a head in UTF-8");
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
@@ -87,7 +103,7 @@ impl Answer {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Self { status: status.expect("a status line"), headers, body: bytes[end + 4..].to_vec() }
+        Some(Self { status: status.expect("a status line"), headers, body: bytes[end + 4..].to_vec() })
     }
 
     /// The value of a header that may stand there once.

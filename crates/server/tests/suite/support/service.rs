@@ -11,6 +11,9 @@ use super::program::{Program, Running};
 
 const CONNECTORS: &str = "/api/v1/connectors";
 
+/// As if every process on the store had been stopped for longer than a lease.
+pub(crate) const LAPSE: &str = "UPDATE leases SET valid_until_ms = 0";
+
 /// A running service. It ends with this value, and its database after it.
 pub(crate) struct Service {
     running: Running,
@@ -77,13 +80,29 @@ impl Service {
     /// SIGKILL, and a new process on the same store.
     pub(crate) fn kill_and_start_again(&mut self) {
         self.running.signal("KILL");
-        let killed = mem::replace(&mut self.running, self.program.start(&["serve"]));
-        killed.wait();
+        self.start_again();
+    }
+
+    /// The same, as if the lease of the killed process had lapsed before the new one starts.
+    pub(crate) async fn kill_and_start_again_after_its_lease(&mut self) {
+        self.running.signal("KILL");
+        self.behind_its_back(LAPSE).await;
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        let ended = mem::replace(&mut self.running, self.program.start(&["serve"]));
+        ended.wait();
     }
 
     /// One more replica on the same store.
     pub(crate) fn replica(&self) -> Running {
         self.program.start(&["serve"])
+    }
+
+    /// Sends it a signal by its name, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        self.running.signal(name);
     }
 
     /// Ends the service, and answers the lines of its log with what else is needed after it.
