@@ -161,7 +161,9 @@ impl Keeper {
                 Err(why)
             }
             Broken::Refused(error) if group.len() == 1 => {
-                group.into_iter().for_each(|entry| entry.answer(Err(unwritable(&error))));
+                for entry in group {
+                    entry.answer(Err(unwritable(&error)));
+                }
                 Ok(())
             }
             Broken::Refused(_) => {
