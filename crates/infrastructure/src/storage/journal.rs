@@ -22,12 +22,12 @@ use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{Attempt, CallIntent, Completion, Outcome};
 use domain::lease::Premise;
 use domain::repository::{Begun, CallJournal, IntegrationLogRepository, Recorded, StorageResult};
-use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use self::entry::{Entry, Write};
 use self::group::{Broken, Kept, Written};
+pub(super) use self::postgres::Line;
 use super::SqlStorage;
 use super::columns::{Id, Timestamp};
 use super::connector::Known;
@@ -50,27 +50,23 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Journal {
     entries: mpsc::UnboundedSender<Entry>,
-    /// The connections that are the journal's own.
-    connections: Option<PgPool>,
+    end: Arc<Notify>,
 }
 
 impl Journal {
     /// A journal that writes with `writer` until the last clone is gone.
     pub(super) fn start(writer: Writer) -> Self {
-        let connections = match &writer {
-            Writer::Postgres(pool) => Some(pool.clone()),
-            Writer::Sqlite(_) => None,
-        };
         let (entries, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(Keeper { writer, doubtful: VecDeque::new() }.run(receiver));
-        Self { entries, connections }
+        let end = Arc::new(Notify::new());
+        let keeping = Keeper { writer, doubtful: VecDeque::new() }.run(receiver, Arc::clone(&end));
+        tokio::spawn(keeping);
+        Self { entries, end }
     }
 
-    /// Closes its connections, after the group under way.
+    /// Ends it and its connection, after the group under way.
     pub(super) async fn close(&self) {
-        if let Some(connections) = &self.connections {
-            connections.close().await;
-        }
+        self.end.notify_one();
+        self.entries.closed().await;
     }
 
     /// What was kept; `None` when it was refused.
@@ -85,16 +81,16 @@ impl Journal {
 /// The connections that groups are written with.
 pub(super) enum Writer {
     /// Of their own, with settings of their own.
-    Postgres(PgPool),
+    Postgres(Box<Line>),
     /// The one writer of the file.
     Sqlite(Pool),
 }
 
 impl Writer {
     /// Commits a group.
-    async fn write(&self, group: &[Entry], doubtful: &[LogId]) -> Result<Written, Broken> {
+    async fn write(&mut self, group: &[Entry], doubtful: &[LogId]) -> Result<Written, Broken> {
         match self {
-            Self::Postgres(pool) => postgres::write(pool, group, doubtful).await,
+            Self::Postgres(line) => line.write(group, doubtful).await,
             Self::Sqlite(pool) => sqlite::write(pool, group, doubtful).await,
         }
     }
@@ -107,12 +103,16 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
+    async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>, end: Arc<Notify>) {
         let mut group = Vec::new();
         loop {
             let gathering = entries.recv_many(&mut group, LARGEST_GROUP);
             // What may have been kept by mistake is taken away also when nobody writes any more.
-            let gathered = if self.doubtful.is_empty() { Ok(gathering.await) } else { timeout(PAUSE, gathering).await };
+            let again = if self.doubtful.is_empty() { Duration::MAX } else { PAUSE };
+            let gathered = tokio::select! {
+                gathered = timeout(again, gathering) => gathered,
+                () = end.notified() => return,
+            };
             if gathered == Ok(0) {
                 return;
             }

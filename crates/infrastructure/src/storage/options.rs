@@ -12,7 +12,7 @@ use sqlx::{Connection, PgPool};
 
 use super::engine::{Pool, STATEMENT_TIMEOUT};
 use super::failure::storage_error;
-use super::journal::Writer;
+use super::journal::{Line, Writer};
 use super::url::{DatabaseUrl, Place};
 
 /// How many connections a store has, and how long is waited for one.
@@ -53,31 +53,15 @@ impl StorageOptions {
     /// What the journal of calls writes with.
     pub(super) fn journal_writer(&self, url: &DatabaseUrl, pool: &Pool) -> Writer {
         match &url.0 {
-            Place::Postgres(options) => Writer::Postgres(self.journal(options)),
+            Place::Postgres(options) => Writer::Postgres(Box::new(Line::new(journal(options), self.acquire_timeout))),
             Place::Sqlite(_) => Writer::Sqlite(pool.clone()),
         }
     }
 
     fn postgres(&self, options: &PgConnectOptions) -> PgPool {
         let statement_timeout = STATEMENT_TIMEOUT.saturating_sub(Duration::from_secs(1));
-        self.pool(self.max_connections, durable(options, statement_timeout))
-    }
-
-    /// One connection at work, and room for another when that one hangs. Its one statement is planned once, and always
-    /// by the indexes: the planner does not know how few rows a group touches, and would read the whole table for them.
-    fn journal(&self, options: &PgConnectOptions) -> PgPool {
-        let options = durable(options, JOURNAL_TIMEOUT).options([
-            ("plan_cache_mode", "force_generic_plan"),
-            ("enable_seqscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-        ]);
-        self.pool(2, options)
-    }
-
-    fn pool(&self, connections: u32, options: PgConnectOptions) -> PgPool {
         PgPoolOptions::new()
-            .max_connections(connections)
+            .max_connections(self.max_connections)
             .acquire_timeout(self.acquire_timeout)
             .test_before_acquire(false)
             .before_acquire(|connection, meta: PoolConnectionMetadata| {
@@ -88,7 +72,7 @@ impl StorageOptions {
                     Ok(true)
                 })
             })
-            .connect_lazy_with(options)
+            .connect_lazy_with(durable(options, statement_timeout))
     }
 
     async fn sqlite(&self, path: &Path) -> StorageResult<Pool> {
@@ -126,6 +110,17 @@ fn durable(options: &PgConnectOptions, statement_timeout: Duration) -> PgConnect
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
         // Acknowledged is durable (DU-5), whatever the server's default is.
         ("synchronous_commit", "on".to_owned()),
+    ])
+}
+
+/// The journal's one statement is planned once, and always by the indexes: the planner does not know how few rows a
+/// group touches, and would read the whole table for them.
+fn journal(options: &PgConnectOptions) -> PgConnectOptions {
+    durable(options, JOURNAL_TIMEOUT).options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
     ])
 }
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::error::StorageError;
 use domain::id::{ConnectorId, LogId};
 use domain::integration_log::{Attempt, CallIntent, Completion, Outcome};
 use domain::lease::Premise;
 use domain::retry::WaitReason;
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnection;
-use sqlx::{Executor, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Executor};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::entry::{Entry, Write};
@@ -20,6 +22,13 @@ use crate::storage::failure::{storage_error, timed_out};
 /// A group that takes longer is given up. PostgreSQL gives up before.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
+/// A connection that has been idle for longer is asked whether it still is one, and has so long to answer.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+const PING: Duration = Duration::from_secs(1);
+
+/// The pause between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(100);
+
 const GROUP: &str = include_str!("group.sql");
 
 /// As the journal's own connections are set.
@@ -29,22 +38,54 @@ const BY_THE_INDEXES: &str =
 /// Nothing was sent for these: their callers were told that they failed.
 const TAKE_AWAY: &str = "DELETE FROM integration_logs WHERE id = ANY($1) AND status = 'InProgress'";
 
-pub(super) async fn write(pool: &PgPool, group: &[Entry], doubtful: &[LogId]) -> Result<Written, Broken> {
-    let mut connection = pool.acquire().await.map_err(|error| Broken::Away(storage_error(error)))?;
-    let writing = async {
-        let doubtful = doubtful_beside(group, doubtful);
-        if !doubtful.is_empty() {
-            connection.execute(sqlx::query(TAKE_AWAY).bind(doubtful)).await?;
+/// The connection of the journal. It is kept between groups: a pool would ask it after every one whether it still is
+/// one, and would wait for the answer of one that hangs.
+pub(in crate::storage) struct Line {
+    options: PgConnectOptions,
+    /// How long to try to connect.
+    patience: Duration,
+    /// With the moment at which it was used last.
+    connection: Option<(PgConnection, Instant)>,
+}
+
+impl Line {
+    pub(in crate::storage) const fn new(options: PgConnectOptions, patience: Duration) -> Self {
+        Self { options, patience, connection: None }
+    }
+
+    pub(super) async fn write(&mut self, group: &[Entry], doubtful: &[LogId]) -> Result<Written, Broken> {
+        let mut connection = self.take().await?;
+        let writing = async {
+            let doubtful = doubtful_beside(group, doubtful);
+            if !doubtful.is_empty() {
+                connection.execute(sqlx::query(TAKE_AWAY).bind(doubtful)).await?;
+            }
+            Columns::of(group.iter().map(|entry| &entry.write)).write(&mut connection).await
+        };
+        let written = timeout(TIMEOUT, writing).await.unwrap_or_else(|_| Err(timed_out()));
+        let written = written.map_err(|error| Broken::of(storage_error(error)));
+        if !matches!(written, Err(Broken::Connection(_))) {
+            self.connection = Some((connection, Instant::now()));
         }
-        Columns::of(group.iter().map(|entry| &entry.write)).write(&mut connection).await
-    };
-    match tokio::time::timeout(TIMEOUT, writing).await {
-        Ok(Ok(written)) => Ok(Written(written.into_iter().map(|(id, paused)| (id, Kept { paused })).collect())),
-        Ok(Err(error)) => Err(Broken::of(storage_error(error))),
-        Err(_) => {
-            // It may hang; the next group gets another.
-            connection.close_on_drop();
-            Err(Broken::of(storage_error(timed_out())))
+        Ok(Written(written?.into_iter().map(|(id, paused)| (id, Kept { paused })).collect()))
+    }
+
+    /// The connection, if it still is one, or another.
+    async fn take(&mut self) -> Result<PgConnection, Broken> {
+        if let Some((mut connection, used)) = self.connection.take()
+            && (used.elapsed() < TRUSTED_FOR || matches!(timeout(PING, connection.ping()).await, Ok(Ok(()))))
+        {
+            return Ok(connection);
+        }
+        let end = Instant::now() + self.patience;
+        loop {
+            let connected = timeout_at(end, PgConnection::connect_with(&self.options)).await;
+            match connected.unwrap_or_else(|_| Err(timed_out())).map_err(storage_error) {
+                Ok(connection) => return Ok(connection),
+                // A server that is being restarted refuses, and is there a moment later.
+                Err(StorageError::Unavailable(_)) if Instant::now() + PAUSE < end => sleep(PAUSE).await,
+                Err(error) => return Err(Broken::Away(error)),
+            }
         }
     }
 }
