@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -32,6 +32,10 @@ const MAX_HEAD_BYTES: usize = 24 * 1024;
 
 /// The pause after a connection could not be accepted, since the next one will fail as well: no descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How many connections may wait to be accepted; the kernel allows no more than its `net.core.somaxconn`. One that finds
+/// the queue full is not refused: its client takes it for open, and waits ever longer to be heard.
+const BACKLOG: u32 = 65_535;
 
 /// A bound port.
 pub(crate) struct Door {
@@ -57,7 +61,7 @@ impl Door {
             )),
             _ => Failure::caused(format_args!("cannot listen on {address}"), &error),
         };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let listener = listen(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         Ok(Self { listener, address })
     }
@@ -89,6 +93,13 @@ impl Door {
         drop(self.listener);
         graceful.shutdown().await;
     }
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn serve_connection(
