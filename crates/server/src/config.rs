@@ -67,7 +67,7 @@ pub(crate) struct MetricsListen {
 }
 
 impl MetricsListen {
-    fn of(read: Sourced<Option<SocketAddr>>) -> Option<Self> {
+    fn of(read: &Sourced<Option<SocketAddr>>) -> Option<Self> {
         let chosen = read.origin != Origin::Default;
         read.value.map(|address| Self { address, chosen })
     }
@@ -153,7 +153,7 @@ impl Config {
         }
         Some(Self {
             listen: listen?.value,
-            metrics_listen: metrics_listen.map(MetricsListen::of)?,
+            metrics_listen: metrics_listen.as_ref().map(MetricsListen::of)?,
             database_url: database_url?.value,
             allow_http: allow_http?.value,
             allowed_destinations: allowed_destinations?.value,

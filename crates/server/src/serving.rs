@@ -46,7 +46,7 @@ pub(crate) struct Door {
 
 impl Door {
     /// Binds the address.
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self, Failure> {
         let refused = |error: std::io::Error| match error.kind() {
             ErrorKind::AddrInUse => Failure::Failed(format!(
                 "another program listens on {address} already; stop it, or choose another address with \

@@ -25,7 +25,7 @@ const CLOSING: Duration = Duration::from_secs(3);
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let Some(application) = prepare(config, &mut signals).await? else { return Ok(()) };
-    let door = Door::open(config.listen).await?;
+    let door = Door::open(config.listen)?;
     serve(application, door, signals).await
 }
 

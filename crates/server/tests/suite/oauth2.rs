@@ -37,11 +37,9 @@ impl Provider {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let mut started = Self { child, origin: String::new() };
-        if line.is_empty() {
-            panic!("the server does not start: {:?}", complaints.join());
-        }
+        assert!(!line.is_empty(), "the server does not start: {:?}", complaints.join());
         let said: Value = serde_json::from_str(&line).expect("a line of JSON");
-        started.origin = said["origin"].as_str().expect("an origin").to_owned();
+        said["origin"].as_str().expect("an origin").clone_into(&mut started.origin);
         started
     }
 

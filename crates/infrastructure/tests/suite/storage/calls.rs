@@ -360,7 +360,7 @@ async fn rt_7_the_intent_tells_that_the_connector_is_paused(
     let (storage, replica) = (database.storage().await, database.storage().await);
     register_enabled(&storage, 1, "Paused").await;
     register_enabled(&storage, 2, "Other").await;
-    replica.pause(connector_id(1), Duration::from_secs(60)).await.expect("paused");
+    replica.pause(connector_id(1), Duration::from_mins(1)).await.expect("paused");
     for (connector, paused) in [(1, true), (2, false)] {
         let answer = storage.begin_call(&intent(connector, connector), &premise()).await;
         assert_eq!(answer.expect("begun"), Begun::InProgress { paused }, "{connector}");
