@@ -9,7 +9,7 @@ use crate::support::upstream::{Reply, Upstream, connector};
 
 #[rstest]
 #[tokio::test]
-async fn a_call_that_is_cut_off_stays_visible_in_progress(#[values(Sqlite, Postgres)] engine: Engine) {
+async fn du_1_a_call_that_is_cut_off_has_its_row_after_kill_9(#[values(Sqlite, Postgres)] engine: Engine) {
     let upstream = Upstream::start(|_, _| Reply::Hang).await;
     let mut service = Service::start(engine).await;
     let path = service.register_enabled(&upstream.connector(&json!({}))).await;
@@ -52,7 +52,7 @@ async fn an_attempt_that_failed_is_journaled_before_the_wait_for_the_next(#[valu
 
 #[rstest]
 #[tokio::test]
-async fn nothing_acknowledged_is_lost(#[values(Sqlite, Postgres)] engine: Engine) {
+async fn du_5_nothing_acknowledged_is_lost_after_kill_9(#[values(Sqlite, Postgres)] engine: Engine) {
     let upstream = Upstream::empty().await;
     let mut service = Service::start(engine).await;
     let mut acknowledged: Vec<Value> = Vec::new();

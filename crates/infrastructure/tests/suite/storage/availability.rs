@@ -36,7 +36,7 @@ async fn a_server_that_refuses_connections_is_unavailable_within_the_acquire_tim
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_unavailable_within_the_acquire_timeout() {
+async fn du_3_a_server_that_never_answers_is_unavailable_within_the_acquire_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     assert_unavailable_soon(&unavailable(port).await).await;

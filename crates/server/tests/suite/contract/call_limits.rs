@@ -105,7 +105,7 @@ async fn rl_5_the_breaker_can_be_switched_off(#[values(Sqlite, Postgres)] engine
 
 #[rstest]
 #[tokio::test]
-async fn rl_4_six_hundred_calls_to_a_slow_upstream_go_in_their_turn_and_slow_no_other(
+async fn rl_4_and_du_3_six_hundred_calls_to_a_slow_upstream_go_in_their_turn_and_slow_no_other(
     #[values(Sqlite, Postgres)] engine: Engine,
 ) {
     let slow = Upstream::start(|_, _| Reply::json(&json!([])).after(Duration::from_millis(100))).await;
