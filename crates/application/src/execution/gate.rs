@@ -181,6 +181,10 @@ impl AttemptGate for CallGate<'_> {
                 }
             }
         }
+        // The lease may have lapsed while the permit was waited for, and others tell the call's outcome by now.
+        if !self.leases.holds(self.lease) {
+            return Err(lapsed());
+        }
         // The last question, since its answer holds for an attempt that begins at once.
         self.bounds.begin()?;
         self.state().started = number;

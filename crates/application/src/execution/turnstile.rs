@@ -62,9 +62,11 @@ impl Turnstile {
     /// Waits for a permit, no longer than RL-3 says and not beyond `until`. Whoever stops waiting gives its place up.
     ///
     /// # Errors
-    /// `rate-limited` with the time after which there is a permit if nobody else takes it, or that the store is away.
+    /// `rate-limited` with the time after which there is a permit if nobody else takes it, `deadline-exceeded` where
+    /// `until` came before the store had answered, or that the store is away.
     pub(super) async fn pass(self: &Arc<Self>, connector: ConnectorId, until: Instant) -> Result<Passed, Failure> {
         let came = Instant::now();
+        let patience = came + PATIENCE;
         let turn = self.queue_up(connector);
         tokio::select! {
             biased;
@@ -74,7 +76,7 @@ impl Turnstile {
                 // The task that asks the store panicked.
                 Err(_) => Err(store_away()),
             },
-            () = sleep_until(until.min(came + PATIENCE)) => Err(self.too_late(connector)),
+            () = sleep_until(until.min(patience)) => Err(self.too_late(connector, until < patience)),
         }
     }
 
@@ -154,9 +156,11 @@ impl Turnstile {
         }
     }
 
-    fn too_late(&self, connector: ConnectorId) -> Failure {
+    fn too_late(&self, connector: ConnectorId, by_deadline: bool) -> Failure {
         let last = self.queues().get(&connector).and_then(|queue| queue.last);
-        let Some((closed, at)) = last else { return store_away() };
+        let Some((closed, at)) = last else {
+            return if by_deadline { out_of_time() } else { store_away() };
+        };
         let why = match closed.reason {
             WaitReason::Paused => "the upstream asked to wait, and",
             _ => "the connector's rate limit is used up, and",
@@ -170,4 +174,10 @@ impl Turnstile {
     fn queues(&self) -> MutexGuard<'_, HashMap<ConnectorId, Queue>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A store that is merely not asked in time is not away.
+fn out_of_time() -> Failure {
+    let message = "the deadline left no time to ask for a permit; no (further) attempt was made";
+    Failure::new(ErrorCode::DeadlineExceeded, message)
 }

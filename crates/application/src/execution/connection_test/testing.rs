@@ -46,8 +46,7 @@ pub(super) struct Testing {
 
 impl Testing {
     pub(super) async fn run(self) -> Result<ConnectionTest, Error> {
-        let intent = self.intent();
-        let lease = self.begin(&intent).await?;
+        let (intent, lease) = self.begin().await?;
         let mut course = Course::new();
         if AssertUnwindSafe(self.walk(&mut course, lease)).catch_unwind().await.is_err() {
             tracing::error!("a test of a connection panicked");
@@ -73,13 +72,18 @@ impl Testing {
     }
 
     /// DU-1: the record is there before anything goes out.
-    async fn begin(&self, intent: &CallIntent) -> Result<LeaseId, Error> {
+    async fn begin(&self) -> Result<(CallIntent, LeaseId), Error> {
         let calls = &self.service.calls;
         for _ in 0..TRIES {
-            let lease = calls.leases.lease().await?;
-            match calls.storage.begin_call(intent, &Premise { connector_version: None, lease }).await? {
-                Begun::InProgress { .. } => return Ok(lease),
-                Begun::Refused => calls.leases.forget(lease),
+            // Another id for another try: a write whose answer was lost may have kept the first one.
+            let (intent, lease) = (self.intent(), calls.leases.lease().await?);
+            let premise = Premise { connector_version: None, lease };
+            if calls.storage.begin_call(&intent, &premise).await? != Begun::Refused {
+                return Ok((intent, lease));
+            }
+            // A lease that still holds is that of all other calls of this process.
+            if !calls.storage.extend_lease(lease).await? {
+                calls.leases.forget(lease);
             }
         }
         Err(StorageError::Unavailable("the lease of this process lapsed while the test was being begun".into()).into())
