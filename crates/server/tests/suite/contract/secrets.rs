@@ -45,7 +45,7 @@ fn echo(hit: &Hit, secret: &str) -> Reply {
 #[case::bearer("Bearer", json!({}), CANARY)]
 #[case::basic("Basic", json!({}), "ana:c4nary/S3cret+of=HR~42")]
 #[tokio::test]
-async fn a_secret_that_comes_back_is_nowhere(
+async fn se_s_5_a_secret_that_comes_back_is_nowhere(
     #[case] kind: &str,
     #[case] settings: Value,
     #[case] value: &'static str,
