@@ -104,7 +104,8 @@ async fn without_its_secret_store_nothing_that_needs_it_is_saved_or_sent(#[value
     let upstream = Upstream::empty().await;
     let service = Service::start(engine).await;
     service.put_secret("K", "the value");
-    let auth = json!({ "authenticationType": "Bearer", "authenticationSecretRef": "SecretStore:K" });
+    let auth =
+        json!({ "authenticationType": "Bearer", "authenticationSecretRef": "SecretStore:K", "rateLimitPerMinute": 0 });
     let path = service.register_enabled(&upstream.connector(&auth)).await;
     service.remove_secret_store();
     let call = json!({ "operationType": "pull", "endpoint": "/x" });

@@ -57,7 +57,7 @@ async fn a_rotated_secret_is_used_and_a_missing_one_fails_the_call_before_it_is_
     let upstream = Upstream::empty().await;
     let service = Service::start(engine).await;
     service.put_secret("key", "first-value");
-    let auth = json!({ "authenticationType": "ApiKey", "authenticationSecretRef": "SecretStore:key" });
+    let auth = json!({ "authenticationType": "ApiKey", "authenticationSecretRef": "SecretStore:key", "rateLimitPerMinute": 0 });
     let path = service.register_enabled(&upstream.connector(&auth)).await;
     service.execute(&path, &pull("/x")).await;
     service.put_secret("key", "second-value");
