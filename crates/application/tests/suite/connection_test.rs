@@ -124,6 +124,17 @@ async fn without_a_record_nothing_goes_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn du_2_a_test_that_is_refused_does_not_give_up_a_lease_that_holds() {
+    let world = World::new();
+    let id = world.enabled(draft()).await;
+    let lease = world.leases.lease().await.expect("a lease");
+    world.storage.refuse_to_begin_once();
+    let (tests, _) = service(&world, ok);
+    assert!(tests.test(&context(), id).await.expect("tested").success());
+    assert!(world.leases.holds(lease), "it is that of all calls under way");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_stands_with_the_step_that_it_belongs_to() {
     let cases = [
         (ErrorCode::DnsNotFound, Leg::Connecting, "PNFNN"),

@@ -168,8 +168,14 @@ impl Keeper {
             }
             Broken::Refused(_) => {
                 // One of them cannot be written, whatever the store is asked; the others are not to suffer from it.
-                for entry in group {
-                    Box::pin(self.commit(vec![entry])).await?;
+                let mut group = group.into_iter();
+                while let Some(entry) = group.next() {
+                    if let Err(why) = Box::pin(self.commit(vec![entry])).await {
+                        for entry in group {
+                            entry.answer(Err(StorageError::Unavailable(why.clone().into())));
+                        }
+                        return Err(why);
+                    }
                 }
                 Ok(())
             }

@@ -1,6 +1,8 @@
 //! A call belongs to the lease that it was begun under (DU-2).
 
+use application::connector::Precondition;
 use application::recovery::Recovery;
+use domain::connector::ConnectorDraft;
 use domain::failure::ErrorCode;
 use domain::integration_log::IntegrationStatus;
 
@@ -40,6 +42,23 @@ async fn du_2_no_further_attempt_is_made_once_the_lease_is_lost() {
     world.storage.let_leases_lapse();
     let execution = calling.await.expect("no panic").expect("executed");
     assert_eq!(execution.log.attempt_count, 1);
+    assert!(failure_of(&execution).expect("a failure").message.contains("lost its lease"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn du_2_what_lost_its_lease_while_it_waited_for_a_permit_is_not_sent() {
+    let world = World::new();
+    let limited = |limit: u32| ConnectorDraft { rate_limit_per_minute: Some(limit.into()), ..open_draft() };
+    let id = world.enabled(limited(1)).await;
+    world.executed(id, pull(), [Step::status(204)]).await;
+    world.executor.will([Step::status(204)]);
+    let (calls, context_of_call) = (world.calls.clone(), context());
+    let calling = tokio::spawn(async move { calls.execute(&context_of_call, id, pull()).await });
+    tokio::time::sleep(seconds(1)).await;
+    world.leases.forget(world.leases.lease().await.expect("a lease"));
+    world.connectors.reconfigure(&context(), id, &Precondition::None, limited(2)).await.expect("reconfigured");
+    let execution = calling.await.expect("no panic").expect("executed");
+    assert_eq!(execution.log.attempt_count, 0);
     assert!(failure_of(&execution).expect("a failure").message.contains("lost its lease"));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use application::connector::Precondition;
-use application::execution::Execution;
+use application::execution::{CallLimits, Execution};
 use domain::connector::ConnectorDraft;
 use domain::failure::ErrorCode;
 use domain::id::ConnectorId;
@@ -64,6 +64,18 @@ async fn rl_3_nobody_waits_into_the_deadline() {
     let refused = world.executed(id, pull(), []).await;
     assert_eq!(outcome(&refused), (Failed, Some(ErrorCode::RateLimited)));
     assert!(begun.elapsed() < seconds(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rl_3_a_deadline_that_leaves_no_time_to_ask_is_no_fault_of_the_store() {
+    let limits = CallLimits { max_concurrent_calls_per_connector: 1, ..CallLimits::default() };
+    let world = World::new().limited(limits);
+    let id = world.enabled(ConnectorDraft { deadline_seconds: Some(2.into()), ..limited(60) }).await;
+    world.executor.will([Step::status(204).after(Duration::from_millis(1_950)), Step::status(204)]);
+    let soon = Duration::from_millis(1);
+    let (first, second) = tokio::join!(call_after(&world, id, Duration::ZERO), call_after(&world, id, soon));
+    assert_eq!(outcome(&first), (Success, None));
+    assert_eq!(outcome(&second), (Failed, Some(ErrorCode::DeadlineExceeded)));
 }
 
 #[tokio::test(start_paused = true)]

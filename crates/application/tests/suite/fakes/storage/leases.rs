@@ -8,12 +8,22 @@ use domain::integration_log::{Completion, IntegrationLog, IntegrationStatus};
 use domain::lease::Orphan;
 use domain::repository::{Leases, StorageResult};
 
-use super::{MemoryStorage, Operation};
+use super::{MemoryStorage, Operation, State};
 
 impl MemoryStorage {
     /// Every lease lapses: the process was stopped for too long.
     pub(crate) fn let_leases_lapse(&self) {
         self.state().leases.clear();
+    }
+
+    /// The next call is not begun, and still every lease holds when it is asked for: only the answer was lost.
+    pub(crate) fn refuse_to_begin_once(&self) {
+        let refuse = |state: &mut State| {
+            let held = std::mem::take(&mut state.leases);
+            let hold = move |state: &mut State| state.leases = held;
+            state.interferences.insert(Operation::ExtendLease, Box::new(hold));
+        };
+        self.state().interferences.insert(Operation::BeginCall, Box::new(refuse));
     }
 }
 
