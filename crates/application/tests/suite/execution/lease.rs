@@ -52,8 +52,8 @@ async fn du_2_what_lost_its_lease_while_it_waited_for_a_permit_is_not_sent() {
     let id = world.enabled(limited(1)).await;
     world.executed(id, pull(), [Step::status(204)]).await;
     world.executor.will([Step::status(204)]);
-    let (calls, context_of_call) = (world.calls.clone(), context());
-    let calling = tokio::spawn(async move { calls.execute(&context_of_call, id, pull()).await });
+    let (calls, caller) = (world.calls.clone(), context());
+    let calling = tokio::spawn(async move { calls.execute(&caller, id, pull()).await });
     tokio::time::sleep(seconds(1)).await;
     world.leases.forget(world.leases.lease().await.expect("a lease"));
     world.connectors.reconfigure(&context(), id, &Precondition::None, limited(2)).await.expect("reconfigured");

@@ -19,9 +19,9 @@ impl MemoryStorage {
     /// The next call is not begun, and still every lease holds when it is asked for: only the answer was lost.
     pub(crate) fn refuse_to_begin_once(&self) {
         let refuse = |state: &mut State| {
-            let held = std::mem::take(&mut state.leases);
-            let hold = move |state: &mut State| state.leases = held;
-            state.interferences.insert(Operation::ExtendLease, Box::new(hold));
+            let leases = std::mem::take(&mut state.leases);
+            let give_back = move |state: &mut State| state.leases = leases;
+            state.interferences.insert(Operation::ExtendLease, Box::new(give_back));
         };
         self.state().interferences.insert(Operation::BeginCall, Box::new(refuse));
     }
