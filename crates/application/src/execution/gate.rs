@@ -185,6 +185,11 @@ impl AttemptGate for CallGate<'_> {
         if !self.leases.holds(self.lease) {
             return Err(lapsed());
         }
+        // An attempt that does not begin any more must not count as one that failed.
+        if Instant::now() >= self.terms.deadline {
+            let message = "the deadline passed before the attempt began; no (further) attempt was made";
+            return Err(Failure::new(ErrorCode::DeadlineExceeded, message));
+        }
         // The last question, since its answer holds for an attempt that begins at once.
         self.bounds.begin()?;
         self.state().started = number;
