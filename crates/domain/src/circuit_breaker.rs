@@ -51,7 +51,7 @@ pub enum AttemptHealth {
     Well,
     /// A transient failure (RT-3), or no report of an attempt that began.
     Failing,
-    /// The attempt was not begun after all.
+    /// Nothing that can be told: the attempt was not begun after all, or the call's own end cut it short.
     NotMade,
 }
 

@@ -38,42 +38,66 @@ pub(super) struct Beginning {
     pub(super) named: Option<Named>,
 }
 
+/// What came of a call before its first attempt.
+enum Prepared {
+    /// Its intent is durable, and it has its place.
+    Begun(Box<Running>, Slot),
+    /// It was skipped, or answered before.
+    Ended(Ended),
+}
+
 impl Beginning {
     /// Begins the call and makes it, or skips it.
     pub(super) async fn run(self) -> Result<Ended, Error> {
+        let (running, _slot) = match self.prepare().await? {
+            Prepared::Begun(running, slot) => (running, slot),
+            Prepared::Ended(ended) => return Ok(ended),
+        };
+        // A body that is read takes many times its size, and the call needs its bytes alone.
+        drop(self);
+        Ok(Ended::Now(Box::new(running.run().await)))
+    }
+
+    async fn prepare(&self) -> Result<Prepared, Error> {
         if let Some(earlier) = self.earlier().await? {
-            return Ok(Ended::Before(earlier));
+            return Ok(Prepared::Ended(Ended::Before(earlier)));
         }
         // What this process knows serves once: whatever speaks against the call is judged by the store's own word.
         if let Some(connector) = self.service.known.find(self.id)
             && let Ok(call) = self.draft.clone().parse(&connector)
-            && let Some(_slot) = self.service.limits.slots.try_take(self.id)
+            && let Some(slot) = self.service.limits.slots.try_take(self.id)
             && let Some(running) = self.begin(connector, call).await?
         {
-            return Ok(Ended::Now(Box::new(running.run().await)));
+            return Ok(Prepared::Begun(Box::new(running), slot));
         }
         // Whoever has to wait for its turn has no row yet; nothing is asked of the store meanwhile.
         let mut slot = None;
         for _ in 0..TRIES {
             // Another request with the same key may be what has refused it.
             if let Some(earlier) = self.earlier().await? {
-                return Ok(Ended::Before(earlier));
+                return Ok(Prepared::Ended(Ended::Before(earlier)));
             }
             self.service.known.forget(self.id);
             let connector = self.service.lookups.find(self.id).await?.ok_or(Error::ConnectorNotFound)?;
             let call = self.draft.clone().parse(&connector)?;
             if connector.switch.status == ConnectorStatus::Disabled {
-                return self.end(&connector, &call, IntegrationStatus::Skipped, disabled()).await;
+                let ended = self.end(&connector, &call, IntegrationStatus::Skipped, disabled()).await?;
+                return Ok(Prepared::Ended(ended));
             }
             self.service.known.remember(&connector);
             if slot.is_none() {
                 match self.turn(&connector).await {
                     Ok(taken) => slot = Some(taken),
-                    Err(failure) => return self.end(&connector, &call, IntegrationStatus::Failed, failure).await,
+                    Err(failure) => {
+                        let ended = self.end(&connector, &call, IntegrationStatus::Failed, failure).await?;
+                        return Ok(Prepared::Ended(ended));
+                    }
                 }
             }
-            if let Some(running) = self.begin(connector, call).await? {
-                return Ok(Ended::Now(Box::new(running.run().await)));
+            if let Some(running) = self.begin(connector, call).await?
+                && let Some(slot) = slot.take()
+            {
+                return Ok(Prepared::Begun(Box::new(running), slot));
             }
         }
         let why = "the connector kept changing, or the lease of this process lapsed, while the call was being begun";

@@ -69,6 +69,11 @@ impl Leave<'_> {
         self.end(if transient { AttemptHealth::Failing } else { AttemptHealth::Well });
     }
 
+    /// How the attempt ended says nothing about the upstream.
+    pub(super) fn say_nothing(mut self) {
+        self.end(AttemptHealth::NotMade);
+    }
+
     fn end(&mut self, health: AttemptHealth) {
         let (Some(breakers), Some(pass)) = (&self.breakers.breakers, self.pass.take()) else { return };
         let now = Instant::now().into_std();

@@ -51,6 +51,8 @@ pub(super) struct Terms {
     pub(super) switched_at: Option<DateTime<Utc>>,
     /// Whether even the first attempt has to ask for a permit: the connector has a rate limit, or is paused.
     pub(super) asks_first: bool,
+    /// The longest time for one attempt.
+    pub(super) attempt_timeout: Duration,
     /// The end of the call.
     pub(super) deadline: Instant,
 }
@@ -76,7 +78,7 @@ impl<'a> CallGate<'a> {
         Self {
             storage: service.storage.as_ref(),
             leases: &service.leases,
-            bounds: service.limits.of_call(connector),
+            bounds: service.limits.of_call(connector, terms.attempt_timeout),
             shutdown: &service.shutdown,
             connector,
             call,

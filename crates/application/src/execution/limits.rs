@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::circuit_breaker::CircuitState;
-use domain::failure::Failure;
+use domain::failure::{ErrorCode, Failure};
 use domain::id::ConnectorId;
 use domain::integration_log::Attempt;
 
@@ -58,6 +59,7 @@ pub(super) struct Limits {
 pub(super) struct CallBounds<'a> {
     breakers: &'a Breakers,
     connector: ConnectorId,
+    attempt_timeout: Duration,
     state: Mutex<State<'a>>,
 }
 
@@ -87,9 +89,9 @@ impl Limits {
         Bounds { circuit: self.breakers.state(connector), retry_quota_left: self.quotas.left(connector) }
     }
 
-    pub(super) fn of_call(&self, connector: ConnectorId) -> CallBounds<'_> {
+    pub(super) fn of_call(&self, connector: ConnectorId, attempt_timeout: Duration) -> CallBounds<'_> {
         let state = State { leave: None, retries: self.quotas.retries(connector), last: None };
-        CallBounds { breakers: &self.breakers, connector, state: Mutex::new(state) }
+        CallBounds { breakers: &self.breakers, connector, attempt_timeout, state: Mutex::new(state) }
     }
 }
 
@@ -121,7 +123,10 @@ impl<'a> CallBounds<'a> {
     pub(super) fn end(&self, attempt: &Attempt, failure: Option<&Failure>, retrying: bool) -> Result<(), Failure> {
         let mut state = self.state();
         if let Some(leave) = state.leave.take() {
-            leave.report(failure);
+            // The call's own end cut it off, before the upstream had half of the time that attempts have.
+            let cut_short = failure.is_some_and(|failure| failure.code == ErrorCode::DeadlineExceeded)
+                && attempt.duration < self.attempt_timeout / 2;
+            if cut_short { leave.say_nothing() } else { leave.report(failure) }
         }
         let Some(failure) = failure else {
             state.retries.succeeded();

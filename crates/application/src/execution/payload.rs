@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use domain::json;
 use domain::redaction::REDACTED;
 use serde_json::{Map, Value, json};
 
@@ -13,9 +14,8 @@ use crate::redaction::Redactor;
 /// How much of a body, of a URL, and of the headers together is kept, in bytes.
 const KEPT: usize = 16 * 1024;
 
-/// The request, as it is kept: `url`, `headers`, `headersTruncated`, `body`, `bodyBytes`, `bodyTruncated`. `body` is what the bytes of the
-/// plan were written from.
-pub(super) fn request(plan: &CallPlan, body: Option<&Value>, redactor: &Redactor) -> Value {
+/// The request, as it is kept: `url`, `headers`, `headersTruncated`, `body`, `bodyBytes`, `bodyTruncated`.
+pub(super) fn request(plan: &CallPlan, redactor: &Redactor) -> Value {
     let mut headers: Map<String, Value> = plan
         .headers
         .iter()
@@ -36,7 +36,10 @@ pub(super) fn request(plan: &CallPlan, body: Option<&Value>, redactor: &Redactor
             let _infallible = write!(url, "{separator}{name}={REDACTED}");
         }
     }
-    let body = body.map(|body| redactor.json(body.clone()).to_string());
+    // Read once more, rather than kept as a tree while the upstream takes its time.
+    let body = plan.body.as_deref().and_then(|body| std::str::from_utf8(body).ok());
+    let body = body.and_then(|body| json::parse(body, json::Rules::LENIENT).ok());
+    let body = body.map(|body| redactor.json(body).to_string());
     let kept = body.as_deref().map(keep);
     let (headers, headers_truncated) = keep_headers(headers);
     json!({

@@ -53,9 +53,11 @@ struct Ending {
 impl Running {
     /// Makes the call and records how it ended.
     pub(super) async fn run(mut self) -> Execution {
+        // The bytes alone: read, they take many times as much, for as long as the upstream likes.
+        let body = self.call.body.take().map(|body| body.to_string().into_bytes());
         let (ending, redactor) = {
             let gate = CallGate::new(&self.service, self.connector.id, self.intent.id, self.lease, self.terms());
-            let ending = AssertUnwindSafe(self.call_upstream(&gate)).catch_unwind().await;
+            let ending = AssertUnwindSafe(self.call_upstream(&gate, body)).catch_unwind().await;
             (ending.unwrap_or_else(|_| panicked(&gate)), gate.redactor())
         };
         // The intent was written before the secret was known, and its path may hold it.
@@ -68,11 +70,12 @@ impl Running {
         Terms {
             switched_at: switch.changed_at(),
             asks_first: self.paused || settings.rate_limit_per_minute > 0,
+            attempt_timeout: settings.attempt_timeout,
             deadline: self.begun + settings.deadline,
         }
     }
 
-    async fn call_upstream<'a>(&'a self, gate: &CallGate<'a>) -> Ending {
+    async fn call_upstream<'a>(&'a self, gate: &CallGate<'a>, body: Option<Vec<u8>>) -> Ending {
         let Terms { deadline, .. } = self.terms();
         let way = Way { connector: &self.connector, sources: &self.service.sources, deadline };
         let obtained = tokio::select! {
@@ -90,11 +93,11 @@ impl Running {
             return Ending::without_answer(Failure::new(ErrorCode::InternalError, message), gate);
         }
         gate.renew_with(renewal);
-        let plan = self.plan(credential, deadline);
+        let plan = self.plan(credential, body, deadline);
         let report = self.service.executor.run(&plan, gate).await;
         // Whatever was learnt on the way is known by now, a renewed credential included.
         let redactor = gate.redactor();
-        let request = payload::request(&plan, self.call.body.as_ref(), &redactor);
+        let request = payload::request(&plan, &redactor);
         let (attempts, http_status_code) = (report.attempts, report.status);
         let mapping = self.call.apply_mapping.then(|| self.connector.settings.mapping_configuration.clone());
         let judgement = Judgement::reach(report, redactor, mapping, &self.service.judging).await;
@@ -111,14 +114,14 @@ impl Running {
         }
     }
 
-    fn plan(&self, credential: Credential, deadline: Instant) -> CallPlan {
+    fn plan(&self, credential: Credential, body: Option<Vec<u8>>, deadline: Instant) -> CallPlan {
         let settings = &self.connector.settings;
         let key = settings.idempotency_key_header.as_ref();
         CallPlan {
             method: self.call.method,
             url: self.call.url.clone(),
             headers: self.call.headers.clone(),
-            body: self.call.body.as_ref().map(|body| body.to_string().into_bytes()),
+            body,
             credential,
             idempotency_key: key.map(|header| (header.clone(), self.intent.id.to_string())),
             correlation_id: self.context.correlation_id.clone(),

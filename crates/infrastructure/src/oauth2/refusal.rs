@@ -63,7 +63,11 @@ pub(super) fn unexplained(status: StatusCode, body: &[u8]) -> TokenRefused {
 
 /// The server says success and gives no token that can be used. Its answer is not repeated: it may hold one.
 pub(super) fn no_token(why: &str) -> TokenRefused {
-    refused(format!("the authorization server's answer is no access token: {why}"), None, false)
+    refused(
+        format!("the authorization server's answer holds no access token that can be used, since {why}"),
+        None,
+        false,
+    )
 }
 
 /// The same, with how long the server asked to wait.

@@ -54,8 +54,7 @@ impl Leases for SqlStorage {
 
     async fn release_lease(&self, lease: LeaseId) -> StorageResult<()> {
         let mut writer = self.pool.writer().await?;
-        let sql = by_clock!(writer, "UPDATE leases SET valid_until_ms = ", " WHERE id = $1");
-        execute!(&mut writer, sql, Id(lease.as_uuid()))?;
+        execute!(&mut writer, "DELETE FROM leases WHERE id = $1", Id(lease.as_uuid()))?;
         Ok(())
     }
 

@@ -80,7 +80,7 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
         upkeep.cancel();
         // What was cut off is recovered by the next process that looks, at once.
         timeout(CLOSING, leases.release()).await.ok();
-        keeping.await.ok();
+        timeout(CLOSING, keeping).await.ok();
         // It waits for statements under way, of which those that were cut off may hang.
         timeout(CLOSING, store.close()).await.ok();
     };

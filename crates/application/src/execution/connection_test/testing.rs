@@ -187,7 +187,7 @@ impl Testing {
         let ProbeReport { call, reached, resolving, connecting, exchanging } = self.service.probe.probe(&plan).await;
         let duration = started.elapsed();
         let http_status_code = call.status;
-        course.payloads.request = Some(payload::request(&plan, None, &course.redactor));
+        course.payloads.request = Some(payload::request(&plan, &course.redactor));
         let judgement = Judgement::reach(call, Arc::clone(&course.redactor), None, &calls.judging).await;
         let Judgement { failure, summary, .. } = judgement;
         course.payloads.response = summary;

@@ -149,3 +149,20 @@ async fn rl_5_without_a_breaker_every_attempt_goes() {
         ten_failures(&world, id).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn rl_5_attempts_that_the_end_of_their_calls_cuts_short_say_nothing_about_the_upstream() {
+    let world = World::new();
+    let id = world.enabled(single()).await;
+    let cut = || Step::Broken(Failure::new(ErrorCode::DeadlineExceeded, "the deadline"));
+    for _ in 0..30 {
+        world.executed(id, pull(), [cut().after(seconds(2))]).await;
+    }
+    let execution = world.executed(id, pull(), [Step::status(204)]).await;
+    assert_eq!(outcome(&execution), (Success, None));
+    // With most of the time of an attempt, it was the upstream's to answer.
+    for _ in 0..10 {
+        world.executed(id, pull(), [cut().after(seconds(14))]).await;
+    }
+    assert_eq!(outcome(&world.executed(id, pull(), []).await), OPEN);
+}
