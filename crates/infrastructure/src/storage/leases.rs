@@ -54,7 +54,8 @@ impl Leases for SqlStorage {
 
     async fn release_lease(&self, lease: LeaseId) -> StorageResult<()> {
         let mut writer = self.pool.writer().await?;
-        execute!(&mut writer, "DELETE FROM leases WHERE id = $1", Id(lease.as_uuid()))?;
+        let sql = by_clock!(writer, "UPDATE leases SET valid_until_ms = ", " WHERE id = $1");
+        execute!(&mut writer, sql, Id(lease.as_uuid()))?;
         Ok(())
     }
 
