@@ -32,7 +32,7 @@ impl Recovery {
     pub async fn keep(&self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.recover().await {
-                tracing::warn!(error = %Causes(&error), "cannot look for calls of processes that are gone");
+                tracing::warn!(error = %Causes(&error), "cannot look for calls without a process");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -55,7 +55,7 @@ impl Recovery {
                     connector_id = orphan.connector_id.map(tracing::field::display),
                     correlation_id = orphan.correlation_id,
                     error_code = "outcome-unknown",
-                    "the process of a call is gone; its outcome is unknown"
+                    "the process of a call is gone or has abandoned it; its outcome is unknown"
                 );
             }
             recovered += orphans.len();

@@ -122,8 +122,9 @@ pub trait Leases: Send + Sync {
     /// Parts a call from its lease, as if that had lapsed for this call alone.
     async fn disown_call(&self, call: LogId) -> StorageResult<()>;
 
-    /// Ends up to `batch` calls of lapsed leases as `Failed` with `outcome-unknown`, at the time `at`. An attempt may
-    /// have been under way: it is counted, as one whose outcome is unknown.
+    /// Ends up to `batch` calls of lapsed leases, and such as are [abandoned](crate::lease::abandoned_before), as `Failed`
+    /// with `outcome-unknown`, at the time `at`. An attempt may have been under way: it is counted, as one whose outcome is
+    /// unknown.
     async fn recover_orphans(&self, at: DateTime<Utc>, batch: u32) -> StorageResult<Vec<Orphan>>;
 }
 

@@ -99,6 +99,7 @@ impl Storage for SqlStorage {
     }
 
     async fn check(&self) -> StorageResult<()> {
+        self.journal.check()?;
         migrations::check(&self.pool).await
     }
 

@@ -10,6 +10,7 @@ mod metrics;
 mod serving;
 mod signals;
 mod terminal;
+mod upkeep;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -69,12 +69,17 @@ impl Journal {
         self.entries.closed().await;
     }
 
+    /// Whether it still writes. It does not when it was closed, or panicked: then no call is begun any more, and only a
+    /// new process helps.
+    pub(super) fn check(&self) -> StorageResult<()> {
+        if self.entries.is_closed() { Err(ended()) } else { Ok(()) }
+    }
+
     /// What was kept; `None` when it was refused.
     async fn write(&self, write: Write) -> StorageResult<Option<Kept>> {
         let (answer, answered) = oneshot::channel();
-        let gone = || StorageError::Unavailable("the journal of calls has ended".into());
-        self.entries.send(Entry { write, answer }).map_err(|_| gone())?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        self.entries.send(Entry { write, answer }).map_err(|_| ended())?;
+        answered.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 
@@ -205,6 +210,10 @@ impl Keeper {
             }
         }
     }
+}
+
+fn ended() -> StorageError {
+    StorageError::Unavailable("the journal of calls has ended".into())
 }
 
 fn unwritable(error: &StorageError) -> StorageError {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::failure::{ErrorCode, Failure};
 use domain::id::{ConnectorId, LeaseId, LogId};
 use domain::integration_log::{Attempt, IntegrationStatus};
-use domain::lease::{LEASE, Orphan};
+use domain::lease::{LEASE, Orphan, abandoned_before};
 use domain::repository::{Leases, StorageResult};
 use sqlx::FromRow;
 
@@ -71,11 +71,12 @@ impl Leases for SqlStorage {
         let sql = by_clock!(
             reader,
             "SELECT id, connector_id, correlation_id, started_at, attempt_count FROM integration_logs \
-             WHERE status = 'InProgress' AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.id = integration_logs.lease_id \
-             AND valid_until_ms > ",
-            ") ORDER BY started_at, id LIMIT $1"
+             WHERE status = 'InProgress' AND (started_at < $1 OR NOT EXISTS (SELECT 1 FROM leases \
+             WHERE leases.id = integration_logs.lease_id AND valid_until_ms > ",
+            ")) ORDER BY started_at, id LIMIT $2"
         );
-        let found = fetch!(&mut reader, OrphanRow, sql, i64::from(batch))?;
+        let abandoned = Timestamp(abandoned_before(at));
+        let found = fetch!(&mut reader, OrphanRow, sql, abandoned, i64::from(batch))?;
         drop(reader);
         if found.is_empty() {
             return Ok(Vec::new());
@@ -101,14 +102,16 @@ async fn end(transaction: &mut Session, found: &Found, at: DateTime<Utc>) -> Sto
     let number = found.attempt_count + 1;
     let failure = Failure::new(
         ErrorCode::OutcomeUnknown,
-        "the process that made the call ended or was stopped; whether the request arrived, and how it ended, is unknown",
+        "the process that made the call ended, was stopped or failed before it wrote the outcome; whether the request \
+         arrived, and how it ended, is unknown",
     );
     let sql = by_clock!(
         transaction,
         "UPDATE integration_logs SET status = $2, attempt_count = $3, error_code = $4, error_message = $5, \
          retryable = $6, duration_ms = $7, completed_at = $8 WHERE id = $1 AND status = 'InProgress' \
-         AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.id = integration_logs.lease_id AND valid_until_ms > ",
-        ")"
+         AND (started_at < $9 OR NOT EXISTS (SELECT 1 FROM leases WHERE leases.id = integration_logs.lease_id \
+         AND valid_until_ms > ",
+        "))"
     );
     let ended = execute!(
         transaction,
@@ -121,6 +124,7 @@ async fn end(transaction: &mut Session, found: &Found, at: DateTime<Utc>) -> Sto
         failure.retryable,
         Milliseconds((ended_at - found.started_at).to_std().unwrap_or_default()),
         Timestamp(ended_at),
+        Timestamp(abandoned_before(at)),
     )?;
     if ended == 0 {
         return Ok(false);
@@ -134,7 +138,7 @@ async fn end(transaction: &mut Session, found: &Found, at: DateTime<Utc>) -> Sto
         waited: Duration::ZERO,
         wait_reason: None,
         http_status_code: None,
-        error: Some((failure.code, "this attempt may have been under way when its process ended".to_owned())),
+        error: Some((failure.code, "this attempt may have been under way when its process ended or failed".to_owned())),
     };
     insert_attempt(transaction, call, &attempt).await?;
     Ok(true)

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::serving::Door;
 use crate::signals::{Signals, TERMINATE};
+use crate::upkeep::outlive_panics;
 
 /// For how long a replica that is terminated still serves as if nothing had happened, but that it is not ready: those who
 /// route requests to it need a moment to learn that.
@@ -56,7 +57,13 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
     let upkeep = CancellationToken::new();
     let keeping = tokio::spawn({
         let (leases, stop, ending) = (leases.clone(), upkeep.clone(), shutdown.clone());
-        async move { tokio::join!(leases.keep(stop.clone()), recovery.keep(stop), purger.keep(ending)) }
+        async move {
+            tokio::join!(
+                outlive_panics("leases", || leases.keep(stop.clone())),
+                outlive_panics("recovery", || recovery.keep(stop.clone())),
+                outlive_panics("retention", || purger.keep(ending.clone())),
+            )
+        }
     });
     if let Some(metrics) = metrics {
         tokio::spawn(metrics.serve(services.execution.clone(), leases.clone(), upkeep.clone()));

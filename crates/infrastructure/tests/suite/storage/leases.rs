@@ -1,5 +1,6 @@
 //! Leases, and the calls of those that have lapsed (DU-2).
 
+use chrono::TimeDelta;
 use domain::access::Scope;
 use domain::failure::ErrorCode;
 use domain::id::{ConnectorId, LeaseId};
@@ -96,6 +97,28 @@ async fn du_2_calls_of_lapsed_leases_end_as_unknown_and_count_the_attempt_that_m
     }
     assert_eq!(page(&storage, 3).await.log.status(), IntegrationStatus::Success);
     assert_eq!(replica.recover_orphans(moment(6_000_000), 10).await.expect("asked"), [], "once");
+}
+
+#[rstest]
+#[tokio::test]
+async fn du_2_a_call_that_outlives_every_deadline_ends_as_unknown_although_its_process_lives(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    register_enabled(&storage, 1, "One").await;
+    begin(&storage, &intent(1, 1)).await;
+    let began = page(&storage, 1).await.log.intent.started_at;
+    let ten_minutes = TimeDelta::minutes(10);
+    assert_eq!(storage.recover_orphans(began + ten_minutes, 10).await.expect("asked"), [], "it may still end");
+
+    let later = began + ten_minutes + TimeDelta::microseconds(1);
+    let recovered = storage.recover_orphans(later, 10).await.expect("recovered");
+    assert_eq!(recovered.iter().map(|orphan| orphan.id).collect::<Vec<_>>(), [log_id(1)]);
+    let failure = page(&storage, 1).await.log.completion.and_then(|completion| completion.failure);
+    assert_eq!(failure.map(|failure| failure.code), Some(ErrorCode::OutcomeUnknown));
+    let late = outcome(log_id(1), "/employees", &success(), Some(&attempt(1)), &Payloads::default());
+    assert_eq!(storage.complete_call(&late).await.expect("answered"), Recorded::Refused);
 }
 
 #[rstest]
