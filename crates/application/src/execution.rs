@@ -44,7 +44,7 @@ use self::limits::Limits;
 pub use self::limits::{Bounds, CallLimits, Load};
 use self::lookup::Lookups;
 use self::named::{Ended, Named};
-pub use self::response::{AnsweredBody, AnsweredResponse};
+pub use self::response::{AnsweredBody, AnsweredResponse, JsonText};
 use self::turnstile::Turnstile;
 use crate::context::RequestContext;
 use crate::error::Error;

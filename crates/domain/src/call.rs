@@ -1,8 +1,8 @@
 //! One call as its caller asks for it, parsed against the connector that it goes through.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use serde_json::Value;
 use url::Url;
 
 use crate::connector::{Connector, header};
@@ -25,8 +25,8 @@ pub struct CallDraft {
     pub query: Vec<(String, String)>,
     /// Request headers.
     pub headers: Vec<(String, String)>,
-    /// Any JSON; `null` is no body.
-    pub body: Option<Value>,
+    /// Any JSON but `null`, written out: a tree would take many times as much memory for as long as the call waits.
+    pub body: Option<Arc<str>>,
     /// Whether the connector's mapping is applied to the answer.
     pub apply_mapping: bool,
     /// What the reader of the draft found.
@@ -46,8 +46,8 @@ pub struct Call {
     pub url: Url,
     /// With which headers of its own.
     pub headers: Vec<(String, String)>,
-    /// With which body.
-    pub body: Option<Value>,
+    /// With which body, JSON as text.
+    pub body: Option<Arc<str>>,
     /// Whether the connector's mapping is applied to the answer.
     pub apply_mapping: bool,
 }
@@ -72,8 +72,7 @@ impl CallDraft {
             .map(|url| with_query(url, &self.query));
         check_headers(&self.headers, connector, &mut faults);
         check_query(&self.query, connector, &mut faults);
-        let body = self.body.filter(|body| !body.is_null());
-        if body.is_some() && matches!(method, Some(HttpMethod::Get | HttpMethod::Head)) {
+        if self.body.is_some() && matches!(method, Some(HttpMethod::Get | HttpMethod::Head)) {
             faults.push("/body", FaultCode::NotAllowed, "GET and HEAD have no body");
         }
         let call = (|| {
@@ -83,7 +82,7 @@ impl CallDraft {
                 endpoint: self.endpoint?,
                 url: url?,
                 headers: self.headers,
-                body,
+                body: self.body,
                 apply_mapping: self.apply_mapping,
             })
         })();
@@ -156,7 +155,7 @@ fn check_headers(headers: &[(String, String)], connector: &Connector, faults: &m
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::access::Actor;
@@ -283,7 +282,7 @@ mod tests {
             method: Some("TRACE".to_owned()),
             endpoint: Some("/../x".to_owned()),
             headers: vec![("a b".to_owned(), "x\n".to_owned())],
-            body: Some(json!(1)),
+            body: Some("1".into()),
             ..CallDraft::default()
         };
         let faults = draft.parse(&connector()).expect_err("refused");

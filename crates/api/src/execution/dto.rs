@@ -1,9 +1,10 @@
 //! A call and its outcome as the contract writes them.
 
-use application::execution::{AnsweredBody, AnsweredResponse, Execution};
+use application::execution::{AnsweredBody, AnsweredResponse, Execution, JsonText};
 use domain::call::CallDraft;
 use domain::mapping::{MappedRecord, MappingOutcome, Rejection};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -47,7 +48,7 @@ pub(crate) fn draft(mut members: Members) -> CallDraft {
         endpoint: members.text("endpoint"),
         query: members.scalars("query"),
         headers: members.scalars("headers"),
-        body: members.any("body"),
+        body: members.any("body").filter(|body| !body.is_null()).map(|body| body.to_string().into()),
         apply_mapping: members.boolean("applyMapping").unwrap_or_default(),
         faults: domain::fault::Faults::new(),
     };
@@ -84,7 +85,7 @@ pub(crate) struct ResponseDto {
     headers: Map<String, Value>,
     /// The JSON value, a string for text, null for binary or nothing.
     #[schema(required, value_type = Option<Value>)]
-    body: Value,
+    body: Box<RawValue>,
     /// The size of the body after decompression, before redaction.
     body_bytes: usize,
     /// The SHA-256 of the same bytes, in hexadecimal.
@@ -143,9 +144,9 @@ impl From<Execution> for ExecutionDto {
 impl From<AnsweredResponse> for ResponseDto {
     fn from(response: AnsweredResponse) -> Self {
         let body = match response.body {
-            AnsweredBody::Json(value) => value,
-            AnsweredBody::Text(text) => Value::String(text),
-            AnsweredBody::Empty | AnsweredBody::Binary => Value::Null,
+            AnsweredBody::Json(json) => json.into_raw(),
+            AnsweredBody::Text(text) => JsonText::from(&Value::String(text)).into_raw(),
+            AnsweredBody::Empty | AnsweredBody::Binary => RawValue::NULL.to_owned(),
         };
         Self {
             status_code: response.status_code,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::payload;
-use super::response::{AnsweredBody, AnsweredResponse};
+use super::response::{AnsweredBody, AnsweredResponse, JsonText};
 use crate::ports::UpstreamResponse;
 use crate::redaction::Redactor;
 
@@ -16,6 +16,8 @@ const EXPLANATION: usize = 1_000;
 /// An answer, and what is wrong with it.
 pub(super) struct Answer {
     response: AnsweredResponse,
+    /// The body as a tree, where it is JSON.
+    tree: Option<Value>,
     malformed: Option<String>,
 }
 
@@ -23,7 +25,7 @@ impl Answer {
     pub(super) fn read(response: &UpstreamResponse, redactor: &Redactor) -> Self {
         let body_bytes = response.body.len();
         let body_sha256 = Sha256::digest(&response.body).into();
-        let (body, malformed) = read_body(response, redactor);
+        let ReadBody { body, tree, malformed } = ReadBody::of(response, redactor);
         let headers = joined(&response.headers)
             .into_iter()
             .map(|(name, value)| {
@@ -32,7 +34,7 @@ impl Answer {
             })
             .collect();
         let response = AnsweredResponse { status_code: response.status, headers, body, body_bytes, body_sha256 };
-        Self { response, malformed }
+        Self { response, tree, malformed }
     }
 
     /// The failure of an answer whose status is a success and whose body is not what it says.
@@ -46,8 +48,8 @@ impl Answer {
             return failure;
         }
         let explanation = match &self.response.body {
-            AnsweredBody::Json(value) => value.to_string(),
-            AnsweredBody::Text(text) => text.clone(),
+            AnsweredBody::Json(json) => json.as_str(),
+            AnsweredBody::Text(text) => text,
             AnsweredBody::Empty | AnsweredBody::Binary => return failure,
         };
         let start: String = explanation.trim().chars().take(EXPLANATION).collect();
@@ -56,9 +58,9 @@ impl Answer {
 
     /// The JSON that a mapping is applied to; `None` where there is nothing to map.
     pub(super) fn records(&self) -> Result<Option<&Value>, Failure> {
-        match &self.response.body {
-            AnsweredBody::Json(value) => Ok(Some(value)),
-            AnsweredBody::Empty if self.response.status_code == 204 => Ok(None),
+        match (&self.tree, &self.response.body) {
+            (Some(tree), _) => Ok(Some(tree)),
+            (None, AnsweredBody::Empty) if self.response.status_code == 204 => Ok(None),
             _ => Err(malformed("the mapping needs JSON, and the answer is not JSON")),
         }
     }
@@ -72,28 +74,41 @@ fn malformed(message: &str) -> Failure {
     Failure::new(ErrorCode::MalformedResponse, message)
 }
 
-fn read_body(response: &UpstreamResponse, redactor: &Redactor) -> (AnsweredBody, Option<String>) {
-    if response.body.is_empty() {
-        return (AnsweredBody::Empty, None);
-    }
-    let media_type = media_type(response);
-    let says_json = media_type.as_deref().is_some_and(|media_type| {
-        media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
-    });
-    let Ok(text) = std::str::from_utf8(&response.body) else {
-        return (AnsweredBody::Binary, says_json.then(|| "it is not UTF-8".to_owned()));
-    };
-    let mut malformed = None;
-    if says_json || media_type.is_none() {
-        // RFC 8259 §8.1 lets a reader pass over a byte order mark, and some systems write one.
-        let document = text.strip_prefix('\u{feff}').unwrap_or(text);
-        match json::parse(document, json::Rules::LENIENT) {
-            Ok(value) => return (AnsweredBody::Json(redactor.json(value)), None),
-            Err(error) if says_json => malformed = Some(error.to_string()),
-            Err(_) => {}
+/// A body as it was read.
+struct ReadBody {
+    body: AnsweredBody,
+    tree: Option<Value>,
+    malformed: Option<String>,
+}
+
+impl ReadBody {
+    fn of(response: &UpstreamResponse, redactor: &Redactor) -> Self {
+        if response.body.is_empty() {
+            return Self { body: AnsweredBody::Empty, tree: None, malformed: None };
         }
+        let media_type = media_type(response);
+        let says_json = media_type.as_deref().is_some_and(|media_type| {
+            media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
+        });
+        let Ok(text) = std::str::from_utf8(&response.body) else {
+            let malformed = says_json.then(|| "it is not UTF-8".to_owned());
+            return Self { body: AnsweredBody::Binary, tree: None, malformed };
+        };
+        let mut malformed = None;
+        if says_json || media_type.is_none() {
+            // RFC 8259 §8.1 lets a reader pass over a byte order mark, and some systems write one.
+            let document = text.strip_prefix('\u{feff}').unwrap_or(text);
+            match json::parse(document, json::Rules::LENIENT) {
+                Ok(tree) => {
+                    let tree = redactor.json(tree);
+                    return Self { body: AnsweredBody::Json(JsonText::from(&tree)), tree: Some(tree), malformed: None };
+                }
+                Err(error) if says_json => malformed = Some(error.to_string()),
+                Err(_) => {}
+            }
+        }
+        Self { body: AnsweredBody::Text(redactor.text(text)), tree: None, malformed }
     }
-    (AnsweredBody::Text(redactor.text(text)), malformed)
 }
 
 fn media_type(response: &UpstreamResponse) -> Option<String> {

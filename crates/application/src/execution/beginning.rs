@@ -53,8 +53,6 @@ impl Beginning {
             Prepared::Begun(running, slot) => (running, slot),
             Prepared::Ended(ended) => return Ok(ended),
         };
-        // A body that is read takes many times its size, and the call needs its bytes alone.
-        drop(self);
         Ok(Ended::Now(Box::new(running.run().await)))
     }
 

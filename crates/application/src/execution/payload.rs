@@ -56,10 +56,10 @@ pub(super) fn request(plan: &CallPlan, redactor: &Redactor) -> Value {
 pub(super) fn response(answer: &AnsweredResponse) -> Value {
     let body = match &answer.body {
         AnsweredBody::Empty | AnsweredBody::Binary => None,
-        AnsweredBody::Json(value) => Some(value.to_string()),
-        AnsweredBody::Text(text) => Some(text.clone()),
+        AnsweredBody::Json(json) => Some(json.as_str()),
+        AnsweredBody::Text(text) => Some(text.as_str()),
     };
-    let kept = body.as_deref().map(keep);
+    let kept = body.map(keep);
     let headers = answer.headers.iter().map(|(name, value)| (name.clone(), json!(value)));
     let (headers, headers_truncated) = keep_headers(headers);
     json!({

@@ -5,7 +5,7 @@ mod texts;
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
 
-use application::execution::AnsweredBody;
+use application::execution::{AnsweredBody, JsonText};
 use application::redaction::is_secret_name;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -131,7 +131,7 @@ fn call(canary: &str) -> CallDraft {
         query: vec![("q".to_owned(), canary.to_owned()), ("api_key".to_owned(), "another".to_owned())],
         headers: vec![("X-Note".to_owned(), STANDARD.encode(canary))],
         apply_mapping: true,
-        ..push(json!({ "raw": canary, "spelled": spellings(canary) }))
+        ..push(&json!({ "raw": canary, "spelled": spellings(canary) }))
     }
 }
 
@@ -268,7 +268,7 @@ async fn secrets_that_nobody_knows_are_found_by_their_names() {
     let call = CallDraft {
         query: vec![("client_secret".to_owned(), "unknown-4".to_owned()), ("page".to_owned(), "2".to_owned())],
         headers: vec![("X-Auth-Token".to_owned(), "unknown-5".to_owned())],
-        ..push(json!({ "credentials": { "a": "unknown-6" }, "year": 2026 }))
+        ..push(&json!({ "credentials": { "a": "unknown-6" }, "year": 2026 }))
     };
     let execution = world.executed(id, call, [answer]).await;
     let everything = format!("{execution:?}{}", world.storage.dump());
@@ -335,12 +335,15 @@ async fn figures_and_codes_of_reports_are_left_as_they_are() {
         "deviceCode": "M1", "pwd_employees": "12", "masterKey": "row 7", "password": null
     });
     let execution = world.executed(id, pull(), [Step::json(200, &body)]).await;
-    assert_eq!(execution.response.map(|response| response.body), Some(AnsweredBody::Json(body)));
+    assert_eq!(execution.response.map(|response| response.body), Some(AnsweredBody::Json(JsonText::from(&body))));
 }
 
 #[tokio::test]
 async fn a_byte_order_mark_does_not_keep_json_from_being_read() {
     let world = World::new();
     let execution = world.pulled([Step::body(200, "application/json", "\u{feff}{\"a\":1}".as_bytes())]).await;
-    assert_eq!(execution.response.map(|response| response.body), Some(AnsweredBody::Json(json!({ "a": 1 }))));
+    assert_eq!(
+        execution.response.map(|response| response.body),
+        Some(AnsweredBody::Json(JsonText::from(&json!({ "a": 1 }))))
+    );
 }

@@ -185,8 +185,8 @@ pub(crate) fn pull() -> CallDraft {
     }
 }
 
-pub(crate) fn push(body: serde_json::Value) -> CallDraft {
-    CallDraft { operation_type: Some("push".to_owned()), body: Some(body), ..pull() }
+pub(crate) fn push(body: &serde_json::Value) -> CallDraft {
+    CallDraft { operation_type: Some("push".to_owned()), body: Some(body.to_string().into()), ..pull() }
 }
 
 pub(crate) const fn seconds(seconds: u64) -> Duration {

@@ -71,8 +71,8 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
     let serving = tokio::spawn(door.serve(router, leaving.clone(), shutdown.clone().cancelled_owned()));
     let signal = signals.next().await;
     let end = Instant::now() + PATIENCE;
-    tracing::info!(signal, "ending; a second signal ends at once");
     leaving.cancel();
+    tracing::info!(signal, "ending; a second signal ends at once");
 
     let finished = async {
         if signal == TERMINATE {

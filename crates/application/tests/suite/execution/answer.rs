@@ -1,6 +1,6 @@
 //! Reading answers and mapping them.
 
-use application::execution::AnsweredBody;
+use application::execution::{AnsweredBody, JsonText};
 use domain::call::CallDraft;
 use domain::connector::ConnectorDraft;
 use domain::failure::{ErrorCode, Failure};
@@ -47,7 +47,7 @@ async fn a_mapping_is_applied_to_a_success() {
     let rejection = &outcome.rejections[0];
     assert_eq!((rejection.index, rejection.external_id.as_deref()), (1, Some("EMP002")));
     assert_eq!(rejection.reason, "Required field 'employee_count' is missing");
-    assert_eq!(execution.response.expect("an answer").body, AnsweredBody::Json(records()));
+    assert_eq!(execution.response.expect("an answer").body, AnsweredBody::Json(JsonText::from(&records())));
 }
 
 #[tokio::test]
@@ -135,10 +135,10 @@ async fn a_body_is_answered_by_what_it_is() {
     let world = World::new();
     let id = world.enabled(open_draft()).await;
     let answers = [
-        (Step::json(200, &json!({ "a": 1 })), AnsweredBody::Json(json!({ "a": 1 }))),
+        (Step::json(200, &json!({ "a": 1 })), AnsweredBody::Json(JsonText::from(&json!({ "a": 1 })))),
         (
             Step::body(200, "application/problem+json", b"1.10"),
-            AnsweredBody::Json(serde_json::from_str("1.10").expect("JSON")),
+            AnsweredBody::Json(JsonText::from(&serde_json::from_str("1.10").expect("JSON"))),
         ),
         (Step::body(200, "text/csv", "ä;b".as_bytes()), AnsweredBody::Text("ä;b".to_owned())),
         (Step::body(200, "image/png", &[0x89, 0xff, 0x00]), AnsweredBody::Binary),
@@ -263,7 +263,7 @@ async fn the_deepest_answer_is_redacted_mapped_and_kept(
     let execution = world.executed(id, mapped(), [Step::body(200, "application/json", text.as_bytes())]).await;
     assert!(execution.mapping.is_some());
     let AnsweredBody::Json(body) = execution.response.expect("an answer").body else { panic!("no JSON") };
-    assert_eq!(body.clone().to_string(), text);
+    assert_eq!(body.to_string(), text);
 }
 
 #[tokio::test]

@@ -103,10 +103,10 @@ async fn rt_2_a_call_ends_by_the_deadline_of_its_connector() {
 async fn rt_5_all_attempts_of_a_call_have_one_idempotency_key_and_every_call_its_own() {
     let world = World::new();
     let id = world.enabled(with_key()).await;
-    let one = world.executed(id, push(json!({ "a": 1 })), [Step::status(503), Step::status(204)]).await;
+    let one = world.executed(id, push(&json!({ "a": 1 })), [Step::status(503), Step::status(204)]).await;
     assert_eq!(outcome(&one), (IntegrationStatus::Success, None), "a POST with a key is repeated");
     assert_eq!(one.log.attempt_count, 2);
-    world.executed(id, push(json!({ "a": 1 })), [Step::status(204)]).await;
+    world.executed(id, push(&json!({ "a": 1 })), [Step::status(204)]).await;
     let plans = world.executor.plans();
     assert_eq!(plans.len(), 2, "one plan for all attempts of a call");
     let keys: Vec<_> = plans.into_iter().map(|plan| plan.idempotency_key.expect("a key")).collect();
@@ -118,7 +118,7 @@ async fn rt_5_all_attempts_of_a_call_have_one_idempotency_key_and_every_call_its
 async fn rt_5_without_an_idempotency_key_a_post_that_may_have_arrived_is_sent_once() {
     let world = World::new();
     let id = world.enabled(open_draft()).await;
-    let execution = world.executed(id, push(json!({ "a": 1 })), [Step::status(503)]).await;
+    let execution = world.executed(id, push(&json!({ "a": 1 })), [Step::status(503)]).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::HttpStatus)));
     assert_eq!(execution.log.attempt_count, 1);
     assert_eq!(world.executor.plans()[0].idempotency_key, None);
@@ -146,7 +146,7 @@ async fn a_call_goes_out_as_it_was_asked_for() {
         method: Some("PUT".to_owned()),
         query: vec![("page".to_owned(), "1 2".to_owned())],
         headers: vec![("Accept-Language".to_owned(), "en".to_owned())],
-        ..push(json!({ "hours": 37.50, "a": null }))
+        ..push(&json!({ "hours": 37.50, "a": null }))
     };
     let execution = world.executed(id, call, [Step::status(204)]).await;
     let plan = &world.executor.plans()[0];

@@ -29,7 +29,7 @@ async fn a_request_is_kept_with_its_url_headers_and_body() {
     let call = CallDraft {
         query: vec![("page".to_owned(), "1".to_owned())],
         headers: vec![("Accept-Language".to_owned(), "en".to_owned())],
-        ..push(json!({ "a": "é" }))
+        ..push(&json!({ "a": "é" }))
     };
     world.executed(id, call, [Step::status(204)]).await;
     let idempotency_key = world.executor.plans()[0].idempotency_key.clone().expect("a key").1;
@@ -108,7 +108,7 @@ async fn a_long_body_is_cut_at_16_kib_between_two_characters(
 async fn a_long_request_is_cut_as_well() {
     let world = World::new();
     let id = world.enabled(open_draft()).await;
-    world.executed(id, push(json!("é".repeat(KEPT))), [Step::status(204)]).await;
+    world.executed(id, push(&json!("é".repeat(KEPT))), [Step::status(204)]).await;
     let stored = request(&world);
     assert_eq!(stored["bodyTruncated"], json!(true));
     assert_eq!(stored["bodyBytes"], json!(2 * KEPT + 2));
@@ -156,7 +156,7 @@ async fn nul_characters_of_a_failure_or_a_request_never_reach_the_store() {
     let call = CallDraft {
         method: Some("PUT".to_owned()),
         query: vec![("q\0".to_owned(), "\0".to_owned())],
-        ..push(json!({ "a\0": "\0" }))
+        ..push(&json!({ "a\0": "\0" }))
     };
     let execution = world.executed(id, call, (0..4).map(|_| broken())).await;
     assert_eq!(outcome(&execution), (IntegrationStatus::Failed, Some(ErrorCode::ConnectionReset)));

@@ -96,7 +96,7 @@ async fn rt_12_it_is_one_of_the_retries_and_passes_the_method_gate(
         ..oauth(&json!({}))
     };
     let (world, id) = with_a_cached_token(settings).await;
-    let call = if writes { push(json!({})) } else { pull() };
+    let call = if writes { push(&json!({})) } else { pull() };
     let execution = world.executed(id, call, [Step::status(401)]).await;
     assert_eq!((outcome(&execution).1, execution.log.attempt_count), (Some(ErrorCode::HttpStatus), 1));
     assert_eq!(world.tokens.asked().len(), 1, "nothing is asked for that could not be used");
@@ -107,7 +107,7 @@ async fn rt_12_a_post_with_an_idempotency_key_is_tried_once_more() {
     let settings = ConnectorDraft { idempotency_key_header: Some("Idempotency-Key".to_owned()), ..oauth(&json!({})) };
     let (world, id) = with_a_cached_token(settings).await;
     world.tokens.will_issue(["t0ken-value-2"]);
-    let execution = world.executed(id, push(json!({})), [Step::status(401), Step::status(204)]).await;
+    let execution = world.executed(id, push(&json!({})), [Step::status(401), Step::status(204)]).await;
     assert_eq!((outcome(&execution).0, execution.log.attempt_count), (IntegrationStatus::Success, 2));
 }
 

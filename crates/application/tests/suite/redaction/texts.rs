@@ -57,7 +57,7 @@ async fn a_basic_password_is_known_without_the_white_space_around_it() {
     let id = world.enabled(connector("Basic", &json!({}))).await;
     world.secrets.put("HR", "user:trailing-secret-98765  ");
     let answer = json!({ "echo": ["trailing-secret-98765", STANDARD.encode("trailing-secret-98765")] });
-    let execution = world.executed(id, push(json!({})), [Step::json(200, &answer)]).await;
+    let execution = world.executed(id, push(&json!({})), [Step::json(200, &answer)]).await;
     assert_hidden("everything", &format!("{execution:?}{}", world.storage.dump()), "trailing-secret-98765");
 }
 
