@@ -7,7 +7,7 @@ use domain::repository::{Storage, StorageResult};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Causes;
-use crate::ports::Clock;
+use crate::ports::{Clock, Meter};
 
 /// How often is looked for them: with the 30 s of a lease, a call is ended well within 60 s of its process.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -19,13 +19,14 @@ const BATCH: u32 = 200;
 pub struct Recovery {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
+    meter: Arc<dyn Meter>,
 }
 
 impl Recovery {
     /// A recovery over its ports.
     #[must_use]
-    pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock }
+    pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, meter: Arc<dyn Meter>) -> Self {
+        Self { storage, clock, meter }
     }
 
     /// Recovers until `stop`.
@@ -50,6 +51,9 @@ impl Recovery {
         loop {
             let orphans = self.storage.recover_orphans(self.clock.now(), BATCH).await?;
             for orphan in &orphans {
+                if let Some(connector) = orphan.connector_id {
+                    self.meter.call_recovered(connector);
+                }
                 tracing::warn!(
                     log_id = %orphan.id,
                     connector_id = orphan.connector_id.map(tracing::field::display),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use application::execution::{Bounds, Load};
 use application::ports::Meter;
 use domain::circuit_breaker::CircuitState;
+use domain::failure::ErrorCode;
 use domain::id::ConnectorId;
 use domain::integration_log::{Completion, IntegrationStatus};
 use metrics::{counter, gauge, histogram};
@@ -150,6 +151,13 @@ impl Meter for Metrics {
             counter!(ATTEMPTS, "connector_id" => connector.clone()).increment(completion.attempt_count.into());
             histogram!(CALL_DURATION, "connector_id" => connector).record(completion.duration);
         }
+    }
+
+    fn call_recovered(&self, connector: ConnectorId) {
+        let (status, error_code) = (IntegrationStatus::Failed.as_str(), ErrorCode::OutcomeUnknown.as_str());
+        let labels =
+            [("connector_id", connector.to_string()), ("status", status.into()), ("error_code", error_code.into())];
+        counter!(CALLS, &labels).increment(1);
     }
 
     fn request_answered(&self, method: &'static str, route: &str, status: u16, duration: Duration) {

@@ -66,7 +66,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
     let tokens = OAuth2Tokens::new(&outbound, clock.clone()).map_err(|error| no_outbound(&error))?;
     let executor = ReqwestExecutor::new(outbound, ids.clone(), clock.clone()).map_err(|error| no_outbound(&error))?;
     let leases = Arc::new(LeaseKeeper::new(storage.clone(), ids.clone()));
-    let recovery = Recovery::new(storage.clone(), clock.clone());
+    let recovery = Recovery::new(storage.clone(), clock.clone(), meter.clone());
     let purger = Purger::new(Arc::new(store.clone()), clock.clone(), ids.clone(), config.retention);
     let (leaving, shutdown) = (CancellationToken::new(), CancellationToken::new());
 

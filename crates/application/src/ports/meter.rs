@@ -10,6 +10,9 @@ pub trait Meter: Send + Sync {
     /// A call through the connector ended, or was skipped.
     fn call_ended(&self, connector: ConnectorId, completion: &Completion);
 
+    /// A call through the connector ended as unknown, because its process is gone or has abandoned it.
+    fn call_recovered(&self, connector: ConnectorId);
+
     /// A request to this service was answered. `method` and `route` are from closed sets: the route is the template of its
     /// path, never the path.
     fn request_answered(&self, method: &'static str, route: &str, status: u16, duration: Duration);
@@ -21,6 +24,8 @@ pub struct Unmetered;
 
 impl Meter for Unmetered {
     fn call_ended(&self, _connector: ConnectorId, _completion: &Completion) {}
+
+    fn call_recovered(&self, _connector: ConnectorId) {}
 
     fn request_answered(&self, _method: &'static str, _route: &str, _status: u16, _duration: Duration) {}
 }

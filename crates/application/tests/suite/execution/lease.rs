@@ -1,13 +1,32 @@
 //! A call belongs to the lease that it was begun under (DU-2).
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use application::connector::Precondition;
+use application::ports::Meter;
 use application::recovery::Recovery;
 use domain::connector::ConnectorDraft;
 use domain::failure::ErrorCode;
-use domain::integration_log::IntegrationStatus;
+use domain::id::ConnectorId;
+use domain::integration_log::{Completion, IntegrationStatus};
 
 use crate::fakes::{Operation, Step};
 use crate::world::{World, context, failure_of, open_draft, outcome, pull, seconds};
+
+/// The connectors whose calls were recovered.
+#[derive(Default)]
+struct Recovered(Mutex<Vec<ConnectorId>>);
+
+impl Meter for Recovered {
+    fn call_ended(&self, _connector: ConnectorId, _completion: &Completion) {}
+
+    fn call_recovered(&self, connector: ConnectorId) {
+        self.0.lock().expect("not poisoned").push(connector);
+    }
+
+    fn request_answered(&self, _method: &'static str, _route: &str, _status: u16, _duration: Duration) {}
+}
 
 #[tokio::test(start_paused = true)]
 async fn du_2_an_outcome_that_comes_after_the_lease_is_refused_and_the_caller_told() {
@@ -23,8 +42,10 @@ async fn du_2_an_outcome_that_comes_after_the_lease_is_refused_and_the_caller_to
     assert!(!execution.recorded);
     assert_eq!(world.storage.only_call().log.status(), IntegrationStatus::InProgress);
 
-    let recovery = Recovery::new(world.storage.clone(), world.clock.clone());
+    let seen = Arc::<Recovered>::default();
+    let recovery = Recovery::new(world.storage.clone(), world.clock.clone(), seen.clone());
     assert_eq!(recovery.recover().await.expect("recovered"), 1);
+    assert_eq!(*seen.0.lock().expect("not poisoned"), [id]);
     let recovered = world.storage.only_call().log;
     assert_eq!(recovered.status(), IntegrationStatus::Failed);
     let failure = recovered.completion.and_then(|completion| completion.failure).expect("a failure");
