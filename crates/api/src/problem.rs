@@ -64,6 +64,7 @@ const fn specific(code: FaultCode) -> Option<ProblemCode> {
         FaultCode::CapabilityNotSupported => Some(ProblemCode::CapabilityNotSupported),
         FaultCode::EndpointOutsideBaseUrl => Some(ProblemCode::EndpointOutsideBaseUrl),
         FaultCode::ForbiddenHeader => Some(ProblemCode::ForbiddenHeader),
+        FaultCode::RawSecretDetected => Some(ProblemCode::RawSecretDetected),
         FaultCode::SecretNotFound => Some(ProblemCode::SecretNotFound),
         FaultCode::SecretStoreUnknown => Some(ProblemCode::SecretStoreUnknown),
         FaultCode::DestinationBlocked => Some(ProblemCode::DestinationBlocked),

@@ -8,6 +8,7 @@ use domain::access::{Principal, Role, Scope};
 use domain::api_key::{self, ApiKey, KeyName};
 use domain::fault::{FaultCode, Faults};
 use domain::id::{ApiKeyId, ConnectorId};
+use domain::raw_secret;
 use domain::repository::Storage;
 use secrecy::SecretString;
 
@@ -49,7 +50,7 @@ impl ApiKeyService {
     pub async fn create(&self, context: &RequestContext, draft: ApiKeyDraft) -> Result<SecretString, Error> {
         let act = context.act(self.clock.as_ref());
         let mut faults = Faults::new();
-        let name = faults.check("/name", KeyName::parse(&draft.name));
+        let name = faults.check("/name", raw_secret::refuse(&draft.name).and_then(|()| KeyName::parse(&draft.name)));
         if draft.expires_at.is_some_and(|end| end <= act.at) {
             faults.push("/expires", FaultCode::OutOfRange, "must be in the future");
         }

@@ -10,6 +10,7 @@ use domain::error::StorageError;
 use domain::fault::{FaultCode, Faults};
 use domain::id::ConnectorId;
 use domain::page::{Page, PageRequest};
+use domain::raw_secret;
 use domain::repository::{ConnectorFilter, ConnectorPosition, Storage, UnitOfWork};
 use domain::secret_ref::SecretRef;
 
@@ -38,6 +39,8 @@ impl Precondition {
         }
     }
 }
+
+const SECRET: &str = "/authenticationSecretRef";
 
 /// The use cases of connectors. Every change is saved together with its audit entry.
 pub struct ConnectorService {
@@ -105,6 +108,7 @@ impl ConnectorService {
     }
 
     async fn registration(&self, context: &RequestContext, mut draft: ConnectorDraft) -> Result<Change, Error> {
+        draft.refuse_raw_secrets();
         self.check_surroundings(&mut draft).await?;
         let settings = draft.parse()?;
         Ok(Connector::register(ConnectorId::new(self.ids.uuid()), settings, &self.act(context)))
@@ -156,6 +160,7 @@ impl ConnectorService {
         let current = self.find(context, id).await?;
         precondition.check(&current)?;
         draft.keep_type_of(&current);
+        draft.refuse_raw_secrets();
         // Outside of the transaction, since a secret store may be far away.
         self.check_surroundings(&mut draft).await?;
         let settings = draft.parse()?;
@@ -228,7 +233,8 @@ impl ConnectorService {
         turn: impl FnOnce(Connector, Option<String>, &Act) -> Option<Change>,
     ) -> Result<Connector, Error> {
         let mut faults = Faults::new();
-        let reason = faults.check("/reason", parse_reason(reason));
+        let reason =
+            faults.check("/reason", reason.map_or(Ok(()), raw_secret::refuse).and_then(|()| parse_reason(reason)));
         in_scope(context, id)?;
         let mut unit = self.storage.begin().await?;
         let current = held(unit.as_mut(), id).await?;
@@ -253,6 +259,8 @@ impl ConnectorService {
         }
         let reference = draft.authentication_secret_ref.as_deref().and_then(|given| SecretRef::parse(given).ok());
         match reference {
+            // A store that is asked for a secret by the secret itself would have it in its log.
+            Some(_) if draft.faults.is_raw_secret(SECRET) => Ok(()),
             Some(reference) => self.check_secret(&reference, &mut draft.faults).await,
             None => Ok(()),
         }
@@ -270,15 +278,14 @@ impl ConnectorService {
     }
 
     async fn check_secret(&self, reference: &SecretRef, faults: &mut Faults) -> Result<(), Error> {
-        const POINTER: &str = "/authenticationSecretRef";
         match self.secrets.resolve(reference).await {
             Ok(_) => Ok(()),
             Err(error @ SecretError::UnknownStore { .. }) => {
-                faults.push(POINTER, FaultCode::SecretStoreUnknown, error.to_string());
+                faults.push(SECRET, FaultCode::SecretStoreUnknown, error.to_string());
                 Ok(())
             }
             Err(error @ SecretError::NotFound(_)) => {
-                faults.push(POINTER, FaultCode::SecretNotFound, error.to_string());
+                faults.push(SECRET, FaultCode::SecretNotFound, error.to_string());
                 Ok(())
             }
             Err(SecretError::Unavailable(cause)) => Err(Error::SecretStoreUnavailable(cause)),

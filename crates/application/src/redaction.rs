@@ -1,7 +1,6 @@
 //! Keeping secrets out of everything that is stored, logged or answered (SE-S-5): by the name under which a value
 //! stands, and by the known value itself in the encodings in which it may come back.
 
-mod names;
 mod pairs;
 mod recent;
 mod search;
@@ -10,11 +9,11 @@ mod spellings;
 use std::ops::Range;
 
 use domain::redaction::REDACTED;
+pub use domain::redaction::is_secret_name;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
-pub use self::names::is_secret_name;
 pub use self::recent::Redactors;
 use self::search::Search;
 

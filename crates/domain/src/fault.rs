@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::raw_secret;
+
 /// Why one member was refused. The strings are part of the HTTP contract (`errors[].code`, see `docs/errors.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FaultCode {
@@ -23,6 +25,8 @@ pub enum FaultCode {
     NotAllowed,
     /// A member that is fixed after creation.
     Immutable,
+    /// Text that holds a secret itself, where only references belong.
+    RawSecretDetected,
     /// `authenticationSecretRef` names a secret that its store does not have.
     SecretNotFound,
     /// `authenticationSecretRef` names a store that this deployment does not configure.
@@ -39,7 +43,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// Every code, for the documentation and its tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Required,
         Self::Type,
         Self::UnknownMember,
@@ -48,6 +52,7 @@ impl FaultCode {
         Self::Duplicate,
         Self::NotAllowed,
         Self::Immutable,
+        Self::RawSecretDetected,
         Self::SecretNotFound,
         Self::SecretStoreUnknown,
         Self::DestinationBlocked,
@@ -68,6 +73,7 @@ impl FaultCode {
             Self::Duplicate => "duplicate",
             Self::NotAllowed => "not-allowed",
             Self::Immutable => "immutable",
+            Self::RawSecretDetected => "raw-secret-detected",
             Self::SecretNotFound => "secret-not-found",
             Self::SecretStoreUnknown => "secret-store-unknown",
             Self::DestinationBlocked => "destination-blocked",
@@ -82,7 +88,7 @@ impl FaultCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// RFC 6901 pointer to the member, `""` for the whole input; a name in it that is longer than
-    /// [`Faults::LONGEST_NAME`] is cut and ends in `…`.
+    /// [`Faults::LONGEST_NAME`] is cut and ends in `…`, and of a name that is a raw secret only the object is pointed to.
     pub pointer: String,
     /// The rule that was broken.
     pub code: FaultCode,
@@ -129,19 +135,34 @@ impl Faults {
         Self::default()
     }
 
-    /// Adds one fault; after [`Self::MOST_NAMED`] it is only counted.
+    /// Adds one fault; after [`Self::MOST_NAMED`] it is only counted. A value that is a raw secret has no other fault.
     pub fn push(&mut self, pointer: impl Into<String>, code: FaultCode, detail: impl Into<String>) {
         if self.named.len() < Self::MOST_NAMED {
             let pointer = pointer.into();
-            let pointer = match shortened(&pointer) {
-                Cow::Borrowed(_) => pointer,
-                Cow::Owned(short) => short,
-            };
-            self.named.push(Fault { pointer, code, detail: detail.into() });
+            let pointer = shortened(without_secrets(&pointer)).into_owned();
+            if !self.is_raw_secret(&pointer) {
+                self.named.push(Fault { pointer, code, detail: detail.into() });
+            }
         } else {
             self.unnamed += 1;
             self.unnamed_differ |= self.named.first().is_some_and(|first| first.code != code);
         }
+    }
+
+    /// Puts `first` before what was found already.
+    pub fn precede(&mut self, first: Self) {
+        let found = std::mem::replace(self, first);
+        for fault in found.named {
+            self.push(fault.pointer, fault.code, fault.detail);
+        }
+        self.unnamed += found.unnamed;
+        self.unnamed_differ |= found.unnamed_differ;
+    }
+
+    /// Whether what stands there is known to be a raw secret, or an object that has one for a name.
+    #[must_use]
+    pub fn is_raw_secret(&self, pointer: &str) -> bool {
+        self.named.iter().any(|fault| fault.code == FaultCode::RawSecretDetected && fault.pointer == pointer)
     }
 
     /// Keeps the value of a successful parse; notes the refusal of a failed one under `pointer`.
@@ -176,7 +197,7 @@ impl Faults {
 
     /// Whether the input as a whole was refused, so that nothing is known of its members.
     fn is_of_whole(&self) -> bool {
-        self.named.iter().any(|fault| fault.pointer.is_empty())
+        self.named.iter().any(|fault| fault.pointer.is_empty() && fault.code == FaultCode::Type)
     }
 
     /// Whether nothing is wrong.
@@ -261,6 +282,18 @@ pub fn pointer_to(parent: &str, member: impl std::fmt::Display) -> String {
                 let _infallible = pointer.write_char(other);
             }
         }
+    }
+    pointer
+}
+
+/// `pointer` up to the first name that is a raw secret.
+fn without_secrets(pointer: &str) -> &str {
+    let mut end = 0;
+    for name in pointer.split('/').skip(1) {
+        if raw_secret::find(&name.replace("~1", "/").replace("~0", "~")).is_some() {
+            return &pointer[..end];
+        }
+        end += 1 + name.len();
     }
     pointer
 }

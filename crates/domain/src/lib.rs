@@ -20,6 +20,7 @@ pub mod lease;
 pub mod mapping;
 pub mod page;
 pub mod rate_limit;
+pub mod raw_secret;
 pub mod redaction;
 pub mod repository;
 pub mod retention;

@@ -1,7 +1,11 @@
-//! The mark of what was taken out. Redaction itself needs the secrets, and stands where they are known; the rest of the
-//! house only has to recognise its mark.
+//! The mark of what was taken out, and the names that tell of a secret. Redaction itself needs the secrets, and stands
+//! where they are known; the rest of the house only has to recognise its mark.
+
+mod names;
 
 use serde_json::Value;
+
+pub use self::names::is_secret_name;
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[REDACTED]";

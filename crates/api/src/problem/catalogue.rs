@@ -84,6 +84,8 @@ problems! {
         "The service or the connector's configuration sets this header itself.";
     IdempotencyKeyReused = "idempotency-key-reused", 422, "The key belongs to another request",
         "The `Idempotency-Key` was used for a request with another path or body within the last 24 hours. Choose another key for another request.";
+    RawSecretDetected = "raw-secret-detected", 422, "The configuration holds a secret itself",
+        "A text of the configuration looks like a password, a key or a token. Secrets are kept in a secret store; the configuration refers to them in `authenticationSecretRef`. Nothing was saved.";
     SecretNotFound = "secret-not-found", 422, "The secret does not exist",
         "`authenticationSecretRef` names a secret that its store does not have. Put the secret there first.";
     SecretStoreUnknown = "secret-store-unknown", 422, "The secret store is not configured",

@@ -151,8 +151,13 @@ impl ConnectionTestService {
     /// # Errors
     /// [`Error::Invalid`] with every fault of the configuration; [`Error::SecretOfDraft`] where the caller may not
     /// decide which secret goes to which address; or that the store is unavailable, in which case nothing was sent.
-    pub async fn test_draft(&self, context: &RequestContext, draft: ConnectorDraft) -> Result<ConnectionTest, Error> {
+    pub async fn test_draft(
+        &self,
+        context: &RequestContext,
+        mut draft: ConnectorDraft,
+    ) -> Result<ConnectionTest, Error> {
         let begun = Instant::now();
+        draft.refuse_raw_secrets();
         let settings = draft.parse()?;
         if settings.authentication.secret().is_some() && !context.principal.role.allows(Permission::Configure) {
             return Err(Error::SecretOfDraft);

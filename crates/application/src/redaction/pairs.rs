@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::names::is_secret_name;
+use domain::redaction::is_secret_name;
 
 /// The end of a longer name is enough to tell.
 const LONGEST_NAME: usize = 128;

@@ -52,6 +52,21 @@ async fn a_key_is_printed_alone_works_and_is_gone_when_it_is_revoked(#[case] eng
 #[case(Engine::Sqlite)]
 #[case(Engine::Postgres)]
 #[tokio::test]
+async fn se_s_4_a_key_is_not_called_by_a_secret(#[case] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let program = program_on(&database);
+    let other = program.succeed(&["keys", "create", "--name", "ana", "--role", "viewer"]);
+    let ended = program.run(&["keys", "create", "--name", other.trim_end(), "--role", "viewer"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--name: looks like an API key of this service"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(other.trim_end()) && ended.stdout.is_empty());
+    assert_eq!(program.succeed(&["keys", "list"]).matches("viewer").count(), 1);
+}
+
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
 async fn a_key_ends_with_its_expiry(#[case] engine: Engine) {
     let database = TestDatabase::start(engine).await;
     let program = program_on(&database);

@@ -18,6 +18,7 @@ mod operations;
 mod outcomes;
 mod rate_limits;
 mod raw;
+mod raw_secrets;
 mod retries;
 mod secrets;
 mod statistics;

@@ -201,7 +201,7 @@ async fn a_secret_reference_is_checked_for_its_grammar_its_store_and_its_secret(
         connector(HR, &json!({ "authenticationType": "Bearer", "authenticationSecretRef": reference }))
     };
     for (reference, code) in [
-        (json!("sk_live_4eC39HqLyjWDarjtT1zdp7dc"), "validation-failed"),
+        (json!("sk_live_4eC39HqLyjWDarjtT1zdp7dc"), "raw-secret-detected"),
         (json!("SecretStore:../HR-Key"), "validation-failed"),
         (json!("SecretStore:a//b"), "validation-failed"),
         (json!("SecretStore:"), "validation-failed"),
