@@ -80,6 +80,8 @@ fn refused(message: impl Into<String>, details: Option<String>, retryable: bool)
     TokenRefused { failure, invalid_client: false }
 }
 
+/// In one line: control characters would be kept, answered, and shown in terminals (RFC 6749 §5.2 allows none).
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_DETAILS).collect()
+    let visible = |character: char| if character.is_control() { ' ' } else { character };
+    text.chars().take(MAX_DETAILS).map(visible).collect()
 }

@@ -30,6 +30,15 @@ const JSON: &str = "content-type: application/json\r\n";
     false,
     true
 )]
+#[case::control_characters(
+    400,
+    r#"{"error":"invalid_\u001bscope","error_description":"red \u001b[31m\r\nX: y\u0000\u0085z"}"#,
+    "`invalid_ scope`",
+    Some("red  [31m  X: y  z"),
+    false,
+    false
+)]
+#[case::several_lines(500, "<h1>\nOops\u{7}</h1>", "answered 500", Some("<h1> Oops </h1>"), true, false)]
 #[case::busy(503, r#"{"error":"temporarily_unavailable"}"#, "`temporarily_unavailable`", None, true, false)]
 #[case::broken(500, "<h1>Oops</h1>", "answered 500", Some("<h1>Oops</h1>"), true, false)]
 #[case::broken_silently(502, "", "answered 502", None, true, false)]
