@@ -138,6 +138,35 @@ fn the_environment_reaches_every_key_with_one_underscore_or_two() {
     program.succeed(&["migrate"]);
 }
 
+#[rstest]
+#[case("client-secret", "../x", Some(2))]
+#[case("client-secret", "a/b", Some(2))]
+#[case("client-secret", "contoso..com", Some(2))]
+#[case("workload-identity", "x?y=", Some(2))]
+#[case("client-secret", "72f988bf-86f1-41af-91ab-2d7cd011db47", Some(0))]
+#[case("workload-identity", "contoso.onmicrosoft.com", Some(0))]
+fn the_directory_of_azure_is_one_segment_of_a_path(
+    #[case] auth: &str,
+    #[case] tenant: &str,
+    #[case] code: Option<i32>,
+) {
+    let mut program = Program::new();
+    let file = if auth == "client-secret" { "client_secret_file" } else { "token_file" };
+    for (member, value) in [
+        ("kind", "azure"),
+        ("vault_url", "https://contoso.vault.azure.net"),
+        ("auth", auth),
+        ("tenant_id", tenant),
+        ("client_id", "6e3c1f5a-2f0b-4a57-9d55-1c0d1a0b7f11"),
+        (file, "proof"),
+    ] {
+        program = program.with(&format!("CONNECTORS_SECRET_STORES_SECRETSTORE_{}", member.to_uppercase()), value);
+    }
+    let ended = program.run(&["migrate"]);
+    assert_eq!(ended.code, code, "{}", ended.stderr);
+    assert_eq!(ended.stderr.contains("the id of the directory"), code == Some(2), "{}", ended.stderr);
+}
+
 #[test]
 fn two_spellings_of_one_variable_are_a_fault() {
     let program = Program::new().with("CONNECTORS_AUTH__MODE", "none").with("CONNECTORS_AUTH_MODE", "api-key");

@@ -12,7 +12,8 @@ const VAULT: &str = "the address of the vault, such as `https://contoso.vault.az
 const AUTHORITY: &str = "the address of the cloud's directory, such as `https://login.microsoftonline.us`";
 const RESOURCE: &str = "what tokens are for, such as `https://vault.azure.net`";
 const FILE: &str = "the path of a file";
-const TENANT: &str = "the id of the directory";
+const TENANT: &str =
+    "the id of the directory, such as `72f988bf-86f1-41af-91ab-2d7cd011db47` or `contoso.onmicrosoft.com`";
 const CLIENT: &str = "the id of the application";
 
 /// Which members go with which `auth`.
@@ -62,7 +63,7 @@ fn credential(reader: &mut StoreReader<'_>) -> Option<AzureCredential> {
     let method = reader.method(&PROOFS, None)?;
     match method {
         "client-secret" => {
-            let tenant_id = reader.text("tenant_id", TENANT, None);
+            let tenant_id = reader.parsed("tenant_id", TENANT, None, directory);
             let client_id = reader.text("client_id", CLIENT, None);
             let secret_file = reader.text("client_secret_file", FILE, None).map(PathBuf::from);
             Some(AzureCredential::ClientSecret {
@@ -72,7 +73,7 @@ fn credential(reader: &mut StoreReader<'_>) -> Option<AzureCredential> {
             })
         }
         "workload-identity" => {
-            let tenant_id = reader.parsed("tenant_id", TENANT, Some(None), given);
+            let tenant_id = reader.parsed("tenant_id", TENANT, Some(None), |text| directory(text).map(Some));
             let client_id = reader.parsed("client_id", CLIENT, Some(None), given);
             let token_file = reader.parsed("token_file", FILE, Some(None), given);
             Some(AzureCredential::WorkloadIdentity {
@@ -85,6 +86,13 @@ fn credential(reader: &mut StoreReader<'_>) -> Option<AzureCredential> {
             Some(AzureCredential::ManagedIdentity { client_id: reader.parsed("client_id", CLIENT, Some(None), given)? })
         }
     }
+}
+
+/// It becomes a part of the path that tokens are asked for under.
+fn directory(text: &str) -> Result<String, Wrong> {
+    let is_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if text.split('.').all(is_label) { Ok(text.to_owned()) } else { Err(Wrong::Unexpected) }
 }
 
 /// What may be missing, and is given.
