@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use domain::json::{self, Malformed, Rules};
@@ -60,15 +60,18 @@ pub(crate) async fn needed(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, P
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let too_large = || Problem::new(ProblemCode::PayloadTooLarge, "the body has more than 1 MiB");
+    if body.size_hint().lower() > MAX_BYTES as u64 {
+        // Whoever waits for `100 Continue` sends nothing in vain.
+        return Err(too_large());
+    }
     let collecting = Limited::new(body, MAX_BYTES).collect();
     let collected = tokio::time::timeout(READ_TIMEOUT, collecting)
         .await
         .map_err(|_| Problem::new(ProblemCode::RequestTimeout, "the body did not arrive within 30 seconds"))?;
     match collected {
         Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(Problem::new(ProblemCode::PayloadTooLarge, "the body has more than 1 MiB"))
-        }
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Err(_) => Err(Problem::new(ProblemCode::MalformedRequest, "the body ended early")),
     }
 }

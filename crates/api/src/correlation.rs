@@ -14,6 +14,8 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use crate::head::shown;
+
 /// The header of the correlation id, in and out.
 pub(crate) const CORRELATION_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
 
@@ -72,7 +74,7 @@ where
             correlation_id = %correlation,
             trace_id = %trace.trace_id,
             method = %request.method(),
-            path = request.uri().path(),
+            path = shown(request.uri().path()),
             actor = tracing::field::Empty,
         );
         let header = HeaderValue::from_str(correlation.as_str());

@@ -189,7 +189,14 @@ fn parameter_choices(path: &str, name: &str) -> Option<Value> {
 
 /// What can happen to every operation of this kind.
 fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)> {
-    let mut problems = vec![("500", "`internal-error`")];
+    let has_body = path.starts_with("/api/") && matches!(method, "post" | "put");
+    let mut problems = vec![
+        ("400", if has_body { "`malformed-json` or `malformed-request`" } else { "`malformed-request`" }),
+        ("408", "`request-timeout`"),
+        ("414", "`url-too-long`"),
+        ("431", "`headers-too-large`"),
+        ("500", "`internal-error`"),
+    ];
     if path.contains('{') && path != "/api/v1/connectors/logs/by-correlation/{correlationId}" {
         problems.push(("404", "`connector-not-found`, `log-not-found` or `not-found`"));
     }
@@ -201,13 +208,8 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
             ("429", "`too-many-requests`"),
             ("503", "`store-unavailable` or `secret-store-unavailable`"),
         ]);
-        if matches!(method, "post" | "put") {
-            problems.extend([
-                ("400", "`malformed-json` or `malformed-request`"),
-                ("408", "`request-timeout`"),
-                ("413", "`payload-too-large`"),
-                ("415", "`unsupported-media-type`"),
-            ]);
+        if has_body {
+            problems.extend([("413", "`payload-too-large`"), ("415", "`unsupported-media-type`")]);
         }
     }
     if !path.starts_with("/api/") {

@@ -1,9 +1,11 @@
 //! Every route on one screen, with the permission that it needs, and the layers around them.
 
+use std::sync::Arc;
+
+use application::ports::Ids;
 use axum::Router;
 use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::IntoResponse;
 use axum::routing::get;
 use domain::access::Permission::{Audit, Configure, Execute, Read, Switch, Test};
 use tower::ServiceBuilder;
@@ -19,7 +21,8 @@ use crate::openapi::{self, Document};
 use crate::problem::{Problem, ProblemCode};
 use crate::state::{ApiState, Options, Services};
 use crate::{
-    audit, connectors, docs, execution, integration_logs, metering, operational, problem, security_headers, statistics,
+    audit, connectors, cors, docs, execution, head, integration_logs, metering, operational, problem, security_headers,
+    statistics,
 };
 
 /// Every documented route.
@@ -59,6 +62,7 @@ pub fn app(services: Services, options: Options) -> Router {
     let correlation = CorrelationLayer::new(services.ids.clone());
     let meter = services.meter.clone();
     let limit = InboundLimit::per_minute(options.inbound_limit_per_minute);
+    let sharing = cors::layer(&options.cors_allowed_origins);
     let state = ApiState::new(services, options);
     let (router, document) = routes().split_for_parts();
     let document = openapi::print(&document);
@@ -66,8 +70,10 @@ pub fn app(services: Services, options: Options) -> Router {
         .layer(correlation)
         .layer(from_fn_with_state(meter, metering::count))
         .layer(from_fn(security_headers::secure))
+        .layer(from_fn_with_state(sharing, cors::share))
         .layer(from_fn(problem::render))
         .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(from_fn(head::judge))
         .layer(from_fn_with_state(state.clone(), authenticate))
         .layer(from_fn_with_state(limit, inbound_limit::enforce));
     router
@@ -76,7 +82,22 @@ pub fn app(services: Services, options: Options) -> Router {
             get(move || async move { ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], document) }),
         )
         .merge(docs::routes())
-        .fallback(|| async { Problem::new(ProblemCode::NotFound, "no operation has this path").into_response() })
+        .fallback(nothing_here)
         .with_state(state)
         .layer(layers)
+}
+
+/// What is served beside the API, on a listener of its own, with what holds for every answer.
+pub fn beside(router: Router, ids: Arc<dyn Ids>) -> Router {
+    let layers = ServiceBuilder::new()
+        .layer(CorrelationLayer::new(ids))
+        .layer(from_fn(security_headers::secure))
+        .layer(from_fn(problem::render))
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(from_fn(head::judge));
+    router.fallback(nothing_here).layer(layers)
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(ProblemCode::NotFound, "no operation has this path")
 }

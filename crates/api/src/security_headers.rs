@@ -11,6 +11,14 @@ const REFERENCE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src
 
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// No other origin embeds an answer. Pages that may read one fetch it ([`crate::cors`]).
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// The reference page shares no process with the page that opened it.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
+const PERMITTED_POLICIES: HeaderName = HeaderName::from_static("x-permitted-cross-domain-policies");
+
 /// Middleware: adds the headers to every answer.
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let path = request.uri().path();
@@ -22,6 +30,9 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
     put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(header::X_FRAME_OPTIONS, "DENY");
     put(header::REFERRER_POLICY, "no-referrer");
+    put(RESOURCE_POLICY, "same-origin");
+    put(OPENER_POLICY, "same-origin");
+    put(PERMITTED_POLICIES, "none");
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

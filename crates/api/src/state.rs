@@ -48,6 +48,8 @@ pub struct Options {
     pub require_if_match: bool,
     /// How many requests a minute a principal may make of this process; 0 is no limit.
     pub inbound_limit_per_minute: u32,
+    /// The origins whose pages may read answers, each as a browser spells it; without any, no page of another origin.
+    pub cors_allowed_origins: Vec<String>,
     /// The key that seals list cursors, the same on all replicas.
     pub cursor_key: [u8; 32],
 }

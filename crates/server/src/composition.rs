@@ -106,6 +106,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         authentication,
         require_if_match: config.require_if_match,
         inbound_limit_per_minute: config.inbound_limit_per_minute,
+        cors_allowed_origins: config.cors_allowed_origins.clone(),
         cursor_key,
     };
     Ok(Application {

@@ -6,6 +6,7 @@ mod environment;
 mod fault;
 mod file;
 mod keys;
+mod origins;
 mod raw;
 mod secret_stores;
 mod settings;
@@ -85,6 +86,8 @@ pub(crate) struct Config {
     pub require_if_match: bool,
     /// Per principal; 0 is no limit.
     pub inbound_limit_per_minute: u32,
+    /// As browsers spell them; none is no page of another origin.
+    pub cors_allowed_origins: Vec<String>,
     pub extra_ca_file: Option<PathBuf>,
     pub call_limits: CallLimits,
     pub retention: RetentionPeriods,
@@ -142,6 +145,7 @@ impl Config {
         let allowed_destinations = settings.read(&keys::ALLOWED_DESTINATIONS, destinations);
         let require_if_match = settings.read(&keys::REQUIRE_IF_MATCH, raw::boolean);
         let inbound_limit = settings.read(&keys::INBOUND_LIMIT, inbound_limit);
+        let cors_allowed_origins = settings.read(&keys::CORS_ALLOWED_ORIGINS, origins::read);
         let extra_ca_file = settings.read(&keys::EXTRA_CA_FILE, |raw| raw::text(raw).map(PathBuf::from));
         let call_limits = call_limits(settings);
         let retention = retention(settings);
@@ -151,6 +155,9 @@ impl Config {
         if let (Some(listen), Some(mode)) = (&listen, &auth_mode) {
             refuse_open_door(listen, mode, settings);
         }
+        if let (Some(listed), Some(mode)) = (&cors_allowed_origins, &auth_mode) {
+            origins::refuse_foreign(listed, mode, settings);
+        }
         Some(Self {
             listen: listen?.value,
             metrics_listen: metrics_listen.as_ref().map(MetricsListen::of)?,
@@ -159,6 +166,7 @@ impl Config {
             allowed_destinations: allowed_destinations?.value,
             require_if_match: require_if_match?.value,
             inbound_limit_per_minute: inbound_limit?.value,
+            cors_allowed_origins: cors_allowed_origins?.value,
             extra_ca_file: extra_ca_file.map(|file| file.value),
             call_limits: call_limits?,
             retention: retention?,

@@ -1,9 +1,11 @@
 //! `GET /metrics`, on a listener of its own: it needs no credentials, so it is not where callers come.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use application::execution::IntegrationExecutionService;
 use application::lease::LeaseKeeper;
+use application::ports::Ids;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
@@ -13,9 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::MetricsListen;
 use crate::failure::Failure;
+use crate::serving::Door;
 
 /// The text format of Prometheus.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How many may ask at once.
+const CONNECTIONS: usize = 64;
 
 /// What is told, and where. Without a listener it is still counted, and told to nobody.
 pub(crate) struct MetricsDoor {
@@ -52,6 +58,7 @@ impl MetricsDoor {
         self,
         execution: Arc<IntegrationExecutionService>,
         leases: Arc<LeaseKeeper>,
+        ids: Arc<dyn Ids>,
         stop: CancellationToken,
     ) {
         let Self { metrics, listener } = self;
@@ -64,12 +71,13 @@ impl MetricsDoor {
         let router = Router::new().route("/metrics", get(tell));
         let serving = async move {
             let Some(listener) = listener else { return };
-            if let Ok(address) = listener.local_addr() {
-                tracing::info!(%address, "metrics are at http://{address}/metrics");
-            }
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::warn!(%error, "metrics are no longer served");
-            }
+            let door = match Door::of(listener, CONNECTIONS) {
+                Ok(door) => door,
+                Err(error) => return tracing::warn!(%error, "metrics are not served"),
+            };
+            let address = door.address;
+            tracing::info!(%address, "metrics are at http://{address}/metrics");
+            door.serve(api::beside(router, ids), CancellationToken::new(), pending()).await;
         };
         tokio::select! {
             () = stop.cancelled() => {}

@@ -39,7 +39,7 @@ macro_rules! problems {
 
 problems! {
     MalformedRequest = "malformed-request", 400, "The request is malformed",
-        "A header or the path cannot be read. `detail` says which part.";
+        "The request is not HTTP/1.1, or a header or the path cannot be read. `detail` says which part.";
     MalformedJson = "malformed-json", 400, "The body is not JSON",
         "The body does not parse as JSON in UTF-8, repeats a member, or is nested deeper than 32 levels. `detail` says where.";
     Unauthenticated = "unauthenticated", 401, "Credentials are needed",
@@ -57,7 +57,7 @@ problems! {
     MethodNotAllowed = "method-not-allowed", 405, "The path does not have this method",
         "The path exists with other methods; the header `Allow` lists them.";
     RequestTimeout = "request-timeout", 408, "The request took too long to arrive",
-        "The body did not arrive in time. Send it again.";
+        "The head of a request has 10 s to arrive, its body 30 s. Send it again.";
     ConnectorNameTaken = "connector-name-taken", 409, "Another connector has this name",
         "Names are unique without regard to case. Choose another one, or change the existing connector.";
     ConnectorEnabled = "connector-enabled", 409, "The connector is enabled",
@@ -68,6 +68,8 @@ problems! {
         "`If-Match` names a version that is no longer current. Read the connector again, apply your change to it, and repeat with its new `ETag`.";
     PayloadTooLarge = "payload-too-large", 413, "The body is too large",
         "A request body may have 1 MiB.";
+    UrlTooLong = "url-too-long", 414, "The URL is too long",
+        "A URL may have 8 KiB, its query included.";
     UnsupportedMediaType = "unsupported-media-type", 415, "The media type is not JSON",
         "Send the body with `Content-Type: application/json`, in UTF-8 and without content encoding.";
     ValidationFailed = "validation-failed", 422, "The input is invalid",
@@ -96,6 +98,8 @@ problems! {
         "This deployment wants every change to name the version that it changes. Send `If-Match` with the connector's `ETag`.";
     TooManyRequests = "too-many-requests", 429, "Too many requests",
         "Every principal may make a limited number of requests a minute. Repeat after `Retry-After`; the headers `RateLimit-Policy` and `RateLimit` tell the limit and what is left of it.";
+    HeadersTooLarge = "headers-too-large", 431, "The headers are too large",
+        "A request may have 100 headers with 16 KiB in all, where each counts with its name, its value and 4 bytes.";
     InternalError = "internal-error", 500, "The service failed",
         "This is a fault of the service. Its log has the cause under the correlation id.";
     StoreUnavailable = "store-unavailable", 503, "The store is unavailable",
@@ -114,16 +118,18 @@ impl ProblemCode {
     /// The general problem of a status that something below the controllers answered.
     pub(crate) const fn of_status(status: u16) -> Self {
         match status {
-            400 | 411 | 414 | 431 => Self::MalformedRequest,
+            400 | 411 => Self::MalformedRequest,
             401 => Self::Unauthenticated,
             403 => Self::Forbidden,
             404 => Self::NotFound,
             405 => Self::MethodNotAllowed,
             408 => Self::RequestTimeout,
             413 => Self::PayloadTooLarge,
+            414 => Self::UrlTooLong,
             415 => Self::UnsupportedMediaType,
             422 => Self::ValidationFailed,
             429 => Self::TooManyRequests,
+            431 => Self::HeadersTooLarge,
             503 => Self::StoreUnavailable,
             _ => Self::InternalError,
         }

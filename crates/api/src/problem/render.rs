@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Problem, ProblemCode};
+use crate::head::{HeadFault, shown};
 
 /// One member that is wrong.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,7 +46,7 @@ pub(crate) struct ProblemDetails {
     status: u16,
     /// What is wrong with this request.
     detail: String,
-    /// The path of the request.
+    /// The path of the request, cut after 1,024 bytes; empty where the request could not be read.
     #[schema(example = "/api/v1/connectors", format = "uri-reference")]
     instance: String,
     /// The problem's name in the closed list of `docs/errors.md`.
@@ -60,7 +61,10 @@ pub(crate) struct ProblemDetails {
 
 /// Middleware: writes the body of every problem, also of the bare errors of layers below.
 pub(crate) async fn render(request: Request, next: Next) -> Response {
-    let instance = request.uri().path().to_owned();
+    let instance = match request.extensions().get::<HeadFault>() {
+        Some(_) => String::new(),
+        None => shown(request.uri().path()).to_owned(),
+    };
     let correlation = request.extensions().get::<CorrelationId>().cloned();
     let mut response = next.run(request).await;
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| bare(&response));

@@ -43,7 +43,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let folder = secrets_folder(&config)?;
     open_loopback(&mut config)?;
     // The door comes first: when the port is taken, nothing has been written yet.
-    let door = Door::open(config.listen)?;
+    let door = Door::open(config.listen, config.call_limits.max_concurrent_calls)?;
     let address = door.address;
     let Some(application) = prepare(&config, &mut signals).await? else { return Ok(()) };
     secrets::write_into(&folder).await?;

@@ -26,7 +26,7 @@ const CLOSING: Duration = Duration::from_secs(3);
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let Some(application) = prepare(config, &mut signals).await? else { return Ok(()) };
-    let door = Door::open(config.listen)?;
+    let door = Door::open(config.listen, config.call_limits.max_concurrent_calls)?;
     serve(application, door, signals).await
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
         }
     });
     if let Some(metrics) = metrics {
-        tokio::spawn(metrics.serve(services.execution.clone(), leases.clone(), upkeep.clone()));
+        tokio::spawn(metrics.serve(services.execution.clone(), leases.clone(), services.ids.clone(), upkeep.clone()));
     }
     let serving = tokio::spawn(door.serve(router, leaving.clone(), shutdown.clone().cancelled_owned()));
     let signal = signals.next().await;

@@ -92,6 +92,8 @@ pub(crate) static ALLOWED_DESTINATIONS: Key =
 pub(crate) static REQUIRE_IF_MATCH: Key = Key::served("require_if_match", TRUE_OR_FALSE, Some("false"));
 pub(crate) static INBOUND_LIMIT: Key =
     Key::served("inbound_limit_per_minute", "a number of requests from 0 (off) to 1000000", Some("600"));
+pub(crate) static CORS_ALLOWED_ORIGINS: Key =
+    Key::served("cors_allowed_origins", "a list of origins, such as `https://studio.example.com`", Some(""));
 pub(crate) static EXTRA_CA_FILE: Key =
     Key::served("extra_ca_file", "the path of a PEM file with certificates of authorities", None);
 pub(crate) static LOG_FORMAT: Key = Key::served("log_format", "`pretty` or `json`", None);
@@ -121,7 +123,7 @@ static FAILED_LOGINS: Key =
     });
 
 /// The table.
-pub(crate) static ALL: [&Key; 17] = [
+pub(crate) static ALL: [&Key; 18] = [
     &LISTEN,
     &METRICS_LISTEN,
     &DATABASE_URL,
@@ -130,6 +132,7 @@ pub(crate) static ALL: [&Key; 17] = [
     &INBOUND_LIMIT,
     &FAILED_LOGINS,
     &REQUIRE_IF_MATCH,
+    &CORS_ALLOWED_ORIGINS,
     &EXTRA_CA_FILE,
     &LOG_FORMAT,
     &LOG_LEVEL,

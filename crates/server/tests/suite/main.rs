@@ -15,5 +15,6 @@ mod metrics;
 mod oauth2;
 mod retention;
 mod serving;
+mod slow_clients;
 mod support;
 mod vault;

@@ -64,6 +64,7 @@ fn request(method: Method, target: &str, correlation_id: &str) -> Builder {
     Request::builder()
         .method(method)
         .uri(target)
+        .header(header::HOST, "localhost")
         .header("X-Correlation-ID", correlation_id)
         .header(header::CONTENT_TYPE, "application/json")
         .extension(ConnectInfo(PEER))

@@ -71,6 +71,23 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     Answer::parse(&answer).expect("the head of an answer")
 }
 
+/// Sends these bytes, says there that no more come if `half_close`, and reads every answer until the end of the connection.
+pub(crate) async fn converse(address: SocketAddr, bytes: &[u8], half_close: bool) -> Vec<Answer> {
+    let conversing = async {
+        let mut stream = TcpStream::connect(address).await.expect("the service listens");
+        // A refusal may come before the whole request has left.
+        stream.write_all(bytes).await.ok();
+        if half_close {
+            stream.shutdown().await.ok();
+        }
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.ok();
+        said
+    };
+    let said = tokio::time::timeout(PATIENCE, conversing).await.expect("an end in time");
+    Answer::parse_all(&said)
+}
+
 /// What came until the end of the connection; `None` when nobody listens.
 async fn try_exchange(address: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
     let exchanging = async {
@@ -104,6 +121,34 @@ impl Answer {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         Some(Self { status: status.expect("a status line"), headers, body: bytes[end + 4..].to_vec() })
+    }
+
+    /// One after the other, each as long as it says.
+    fn parse_all(mut bytes: &[u8]) -> Vec<Self> {
+        let mut answers = Vec::new();
+        while let Some(mut answer) = Self::parse(bytes) {
+            let head = bytes.len() - answer.body.len();
+            let length = answer.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+            assert!(answer.body.len() >= length, "an answer is cut: {}", answer.text());
+            answer.body.truncate(length);
+            bytes = &bytes[head + length..];
+            answers.push(answer);
+        }
+        assert!(bytes.is_empty(), "no answer: {}", String::from_utf8_lossy(bytes));
+        answers
+    }
+
+    /// Asserts what holds for every refusal, also of a request that could not be read.
+    #[track_caller]
+    pub(crate) fn check_refusal(&self, asked: &str) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{asked}: {}", self.text());
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{asked}");
+        let problem = self.json();
+        assert_eq!(problem["correlationId"], self.correlation_id(), "{asked}");
+        assert_eq!(problem["status"], self.status, "{asked}");
+        let code = problem["code"].as_str().unwrap_or_else(|| panic!("{asked}: {problem}"));
+        assert_eq!(problem["type"], format!("/problems/{code}"), "{asked}");
+        assert!(self.body.ends_with(b"\n"), "{asked}: no newline at the end");
     }
 
     /// The value of a header that may stand there once.

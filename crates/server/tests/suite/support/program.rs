@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Program {
     directory: TempDir,
     environment: Vec<(String, String)>,
+    /// The soft and the hard limit of open files; those of the test where it sets none.
+    open_files: Option<(u32, u32)>,
 }
 
 /// What a command that ended said.
@@ -35,7 +37,7 @@ impl Program {
     pub(crate) fn new() -> Self {
         // The tests run side by side; those of the metrics take a port of their own.
         let off = ("CONNECTORS_METRICS_LISTEN".to_owned(), "off".to_owned());
-        Self { directory: TempDir::new().expect("a directory"), environment: vec![off] }
+        Self { directory: TempDir::new().expect("a directory"), environment: vec![off], open_files: None }
     }
 
     /// Sets an environment variable.
@@ -47,6 +49,12 @@ impl Program {
     /// Leaves an environment variable out that is set for all tests.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.environment.retain(|(set, _)| set != name);
+        self
+    }
+
+    /// Lets it have so many open files, and raise that to so many.
+    pub(crate) fn with_open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.open_files = Some((soft, hard));
         self
     }
 
@@ -110,7 +118,16 @@ impl Program {
     }
 
     fn spawn(&self, arguments: &[&str], stdout: Stdio) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_connectors"))
+        let binary = env!("CARGO_BIN_EXE_connectors");
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some((soft, hard)) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -Sn {soft}; ulimit -Hn {hard}; exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+        };
+        command
             .args(arguments)
             .current_dir(self.directory())
             .env_clear()
