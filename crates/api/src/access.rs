@@ -1,25 +1,42 @@
 //! Who gets in, and to what. Default deny: everything below `/api/` needs credentials, and every route there names the
 //! permission that it needs.
 
+use std::net::IpAddr;
+
+use application::authentication::{AuthenticationService, Rejection};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use domain::access::{Permission, Principal};
+use domain::access::{Actor, Permission, Principal};
 use url::{Host, Url};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use crate::context::source_address;
 use crate::problem::{Problem, ProblemCode};
-use crate::state::{ApiState, AuthenticationMode};
+use crate::state::{ApiState, Authentication};
+
+/// What a caller without a bearer token is told (RFC 6750 §3).
+const CHALLENGE: &str = "Bearer realm=\"connectors\"";
+
+/// What the bearer of a token that is not valid is told.
+const INVALID_TOKEN: &str = "Bearer realm=\"connectors\", error=\"invalid_token\"";
 
 /// Middleware: finds out who asks, for every path below `/api/`, also one that does not exist.
 pub(crate) async fn authenticate(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with("/api/") {
         return next.run(request).await;
     }
-    match principal(&state, request.headers()).await {
+    let found = match &state.services.authentication {
+        Authentication::None => local(request.headers()),
+        Authentication::Bearer(service) => {
+            bearer(service, request.headers(), source_address(request.extensions())).await
+        }
+    };
+    match found {
         Ok(principal) => {
-            tracing::Span::current().record("actor", principal.actor.name.as_str());
+            name(&principal.actor);
+            tracing::Span::current().record("role", principal.role.as_str());
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
@@ -27,18 +44,53 @@ pub(crate) async fn authenticate(State(state): State<ApiState>, mut request: Req
     }
 }
 
-async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, Problem> {
-    if state.options.authentication == AuthenticationMode::None {
-        return local(headers);
+/// Puts the actor into every line of the request's log.
+fn name(actor: &Actor) {
+    let span = tracing::Span::current();
+    span.record("actor", actor.name.as_str());
+    span.record("actor_type", actor.kind.as_str());
+}
+
+async fn bearer(
+    service: &AuthenticationService,
+    headers: &HeaderMap,
+    source: Option<IpAddr>,
+) -> Result<Principal, Problem> {
+    match token(headers) {
+        Presented::Nothing => Err(unauthenticated(CHALLENGE, "credentials are needed")),
+        Presented::Token(token) => {
+            service.authenticate(token, source).await.map_err(|why| rejected(why, INVALID_TOKEN))
+        }
+        Presented::Unusable(reason) => Err(rejected(service.refuse(reason, source), CHALLENGE)),
     }
-    let Some(token) = bearer(headers) else {
-        return Err(unauthenticated("Bearer realm=\"connectors\"", "credentials are needed"));
-    };
-    let recognised = state.services.keys.recognise(token).await?;
-    recognised.ok_or_else(|| {
-        tracing::warn!(security_event = "credentials-refused", "an unknown, expired or revoked key was presented");
-        unauthenticated("Bearer realm=\"connectors\", error=\"invalid_token\"", "the credentials are not valid")
-    })
+}
+
+/// The answer to one who is not let in. Why a credential is refused is for the log alone: it would help to forge one.
+fn rejected(why: Rejection, challenge: &'static str) -> Problem {
+    match why {
+        Rejection::Refused(reason) => {
+            tracing::warn!(security_event = "credentials-refused", reason, "credentials were refused");
+            unauthenticated(challenge, "the credentials are not valid")
+        }
+        Rejection::Throttled { retry_after } => {
+            let detail = "too many credentials that came from your address were not valid; this one was not looked at";
+            Problem::new(ProblemCode::TooManyFailedLogins, detail).retry_after(retry_after)
+        }
+        Rejection::NoRole { actor, explanation } => {
+            name(&actor);
+            tracing::warn!(
+                security_event = "permission-denied",
+                reason = explanation,
+                "a token without a role was denied"
+            );
+            Problem::new(ProblemCode::Forbidden, explanation)
+        }
+        Rejection::ProviderUnavailable { retry_after } => {
+            let detail = "the identity provider cannot be reached, so that nobody can tell whether the token is valid";
+            Problem::new(ProblemCode::IdentityProviderUnavailable, detail).retry_after(retry_after)
+        }
+        Rejection::Failed(error) => error.into(),
+    }
 }
 
 /// Without credentials everybody at this machine is admin, so a web page must not be able to speak for its visitor: the
@@ -68,12 +120,34 @@ fn means_this_machine(authority: &str) -> bool {
     }
 }
 
-/// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// What a request presents as its credential.
+enum Presented<'a> {
+    Nothing,
+    Token(&'a str),
+    /// Something else; what it is.
+    Unusable(&'static str),
+}
+
+/// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1). Neither a query parameter nor a body carries one:
+/// they end up in logs.
+fn token(headers: &HeaderMap) -> Presented<'_> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next()?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    (values.next().is_none() && scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim())
+    let Some(value) = values.next() else { return Presented::Nothing };
+    if values.next().is_some() {
+        return Presented::Unusable("there is more than one `Authorization` header");
+    }
+    let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return Presented::Unusable("the `Authorization` header is no scheme with a token");
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Presented::Unusable("the scheme is not `Bearer`");
+    }
+    let token = token.trim_start_matches(' ');
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || !token.bytes().all(is_token) {
+        return Presented::Unusable("what follows `Bearer` is no token");
+    }
+    Presented::Token(token)
 }
 
 fn unauthenticated(challenge: &'static str, detail: &str) -> Problem {
@@ -90,7 +164,7 @@ pub(crate) fn needs(permission: Permission, routes: UtoipaMethodRouter<ApiState>
 
 async fn authorise(permission: Permission, request: Request, next: Next) -> Response {
     let Some(principal) = request.extensions().get::<Principal>() else {
-        return unauthenticated("Bearer realm=\"connectors\"", "credentials are needed").into_response();
+        return unauthenticated(CHALLENGE, "credentials are needed").into_response();
     };
     if principal.role.allows(permission) {
         return next.run(request).await;

@@ -1,14 +1,20 @@
 //! The context of a request as the use cases take it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use application::context::RequestContext;
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::Extensions;
 use axum::http::request::Parts;
 use domain::access::Principal;
 use domain::correlation::{CorrelationId, TraceContext};
 
 use crate::problem::{Problem, ProblemCode};
+
+/// From where the request's connection comes.
+pub(crate) fn source_address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical())
+}
 
 /// Extracts what the layers before have found out.
 pub(crate) struct Caller(pub(crate) RequestContext);
@@ -23,7 +29,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
                 principal: extensions.get::<Principal>()?.clone(),
                 correlation_id: extensions.get::<CorrelationId>()?.clone(),
                 trace: extensions.get::<TraceContext>()?.clone(),
-                source_address: extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical()),
+                source_address: source_address(extensions),
             })
         })();
         // Only a route outside of the authenticated part of the router can get here.

@@ -76,6 +76,8 @@ where
             method = %request.method(),
             path = shown(request.uri().path()),
             actor = tracing::field::Empty,
+            actor_type = tracing::field::Empty,
+            role = tracing::field::Empty,
         );
         let header = HeaderValue::from_str(correlation.as_str());
         request.extensions_mut().insert(correlation);

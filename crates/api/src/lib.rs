@@ -32,4 +32,4 @@ mod statistics;
 pub use self::head::{HeadFault, MAX_HEADERS, MAX_URL_BYTES};
 pub use self::problem::ProblemCode;
 pub use self::router::{app, beside, openapi_json};
-pub use self::state::{AuthenticationMode, Options, Services};
+pub use self::state::{Authentication, Options, Services};

@@ -60,7 +60,13 @@ fn complete(document: &mut Value) {
     }
     refer_to_items(&mut document["components"]["schemas"]);
     document["components"]["securitySchemes"] = json!({
-        "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key; not needed with `auth.mode = \"none\"`" }
+        "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key; not needed with `auth.mode = \"none\"`" },
+        "accessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An access token of the deployment's identity provider, where `auth.mode` has `oidc`"
+        }
     });
     document["components"]["headers"] = json!({
         "X-Correlation-ID": {
@@ -77,7 +83,7 @@ fn complete(document: &mut Value) {
             "schema": { "type": "string", "examples": ["\"principal\";r=599;t=1"] }
         }
     });
-    document["security"] = json!([{ "apiKey": [] }]);
+    document["security"] = json!([{ "apiKey": [] }, { "accessToken": [] }]);
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, operations) in paths {
         let Some(operations) = operations.as_object_mut() else { continue };
@@ -205,8 +211,8 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
             ("401", "`unauthenticated`"),
             ("403", "`forbidden`, or `foreign-page` where nobody logs in"),
             ("422", "`validation-failed` or a more telling code; `errors` names them, up to 100"),
-            ("429", "`too-many-requests`"),
-            ("503", "`store-unavailable` or `secret-store-unavailable`"),
+            ("429", "`too-many-requests` or `too-many-failed-logins`"),
+            ("503", "`store-unavailable`, `secret-store-unavailable` or `identity-provider-unavailable`"),
         ]);
         if has_body {
             problems.extend([("413", "`payload-too-large`"), ("415", "`unsupported-media-type`")]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use application::api_key::ApiKeyService;
 use application::audit::AuditService;
+use application::authentication::AuthenticationService;
 use application::connector::ConnectorService;
 use application::execution::{ConnectionTestService, IntegrationExecutionService};
 use application::health::HealthService;
@@ -23,6 +24,7 @@ pub struct Services {
     pub statistics: Arc<StatisticsService>,
     pub audit: Arc<AuditService>,
     pub keys: Arc<ApiKeyService>,
+    pub authentication: Authentication,
     pub health: Arc<HealthService>,
     /// Counts requests.
     pub meter: Arc<dyn Meter>,
@@ -31,19 +33,17 @@ pub struct Services {
 }
 
 /// How callers prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthenticationMode {
+#[derive(Clone)]
+pub enum Authentication {
     /// They do not: everybody is `local` with the role admin. For loopback only.
     None,
-    /// With an API key as bearer token.
-    ApiKey,
+    /// With a bearer token that this service judges.
+    Bearer(Arc<AuthenticationService>),
 }
 
 /// How this deployment wants the API served.
 #[derive(Clone)]
 pub struct Options {
-    /// How callers prove who they are.
-    pub authentication: AuthenticationMode,
     /// Whether PUT and DELETE without `If-Match` are refused with 428.
     pub require_if_match: bool,
     /// How many requests a minute a principal may make of this process; 0 is no limit.

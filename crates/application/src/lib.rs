@@ -3,6 +3,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod authentication;
 pub mod connector;
 pub mod context;
 pub mod error;

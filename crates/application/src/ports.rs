@@ -3,6 +3,7 @@
 mod access_tokens;
 mod connection_probe;
 mod meter;
+mod token_verifier;
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 pub use self::access_tokens::{AccessToken, AccessTokens, TokenRefused, TokenRequest};
 pub use self::connection_probe::{ConnectionProbe, Leg, ProbeReport};
 pub use self::meter::{Meter, Unmetered};
+pub use self::token_verifier::{TokenFault, TokenRejected, TokenVerifier, VerifiedToken};
 
 /// Wall-clock time. Durations are measured with [`Instant`], which does not jump.
 pub trait Clock: Send + Sync {

@@ -117,6 +117,26 @@ impl Role {
         }
     }
 
+    /// Whether this role leaves nothing out that the other one may do or see. Auditor, operator and approver are kept
+    /// apart on purpose: none of them includes another of them.
+    #[must_use]
+    pub const fn includes(self, other: Self) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Operator => matches!(other, Self::Operator | Self::Service | Self::Viewer),
+            Self::Approver => matches!(other, Self::Approver | Self::Viewer),
+            Self::Auditor => matches!(other, Self::Auditor | Self::Viewer),
+            Self::Viewer => matches!(other, Self::Viewer),
+            Self::Service => matches!(other, Self::Service),
+        }
+    }
+
+    /// The one of `roles` that includes all others; `None` where there is none, or no role at all.
+    #[must_use]
+    pub fn strongest(roles: &[Self]) -> Option<Self> {
+        roles.iter().copied().find(|role| roles.iter().all(|other| role.includes(*other)))
+    }
+
     /// The role as the command line and the store spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -208,5 +228,28 @@ mod tests {
                 "service  xx...."
             ]
         );
+    }
+    #[test]
+    fn a_role_that_includes_another_may_do_all_that_the_other_may() {
+        for role in Role::ALL {
+            for other in Role::ALL.into_iter().filter(|other| role.includes(*other)) {
+                for permission in Permission::ALL {
+                    let kept = role.allows(permission) || !other.allows(permission);
+                    assert!(kept, "{role:?} includes {other:?} without {permission:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_strongest_role_includes_all_others_or_there_is_none() {
+        let strongest = Role::strongest;
+        assert_eq!(strongest(&[]), None);
+        assert_eq!(strongest(&[Role::Viewer]), Some(Role::Viewer));
+        assert_eq!(strongest(&[Role::Viewer, Role::Operator, Role::Viewer]), Some(Role::Operator));
+        assert_eq!(strongest(&[Role::Auditor, Role::Admin, Role::Operator]), Some(Role::Admin));
+        assert_eq!(strongest(&[Role::Auditor, Role::Operator]), None);
+        assert_eq!(strongest(&[Role::Service, Role::Viewer]), None);
+        assert_eq!(strongest(&[Role::Approver, Role::Operator, Role::Viewer]), None);
     }
 }

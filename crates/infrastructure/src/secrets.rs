@@ -6,10 +6,9 @@ mod aws;
 #[cfg(feature = "azure")]
 mod azure;
 mod cache;
-mod client;
+pub(crate) mod client;
 mod env;
-#[cfg(any(feature = "aws", feature = "azure"))]
-mod exchange;
+pub(crate) mod exchange;
 mod file;
 mod value;
 mod vault;

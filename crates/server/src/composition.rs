@@ -7,9 +7,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use api::{AuthenticationMode, Options, Services};
+use api::{Authentication, Options, Services};
 use application::api_key::ApiKeyService;
 use application::audit::AuditService;
+use application::authentication::{AuthenticationService, Tokens};
 use application::connector::ConnectorService;
 use application::execution::{ConnectionTestService, CredentialSources, IntegrationExecutionService};
 use application::health::HealthService;
@@ -25,12 +26,13 @@ use domain::repository::Storage;
 use infrastructure::http::{ClientError, ExecutorSettings, NameServers, ReqwestExecutor, TrustedRoots};
 use infrastructure::metrics::Metrics;
 use infrastructure::oauth2::OAuth2Tokens;
+use infrastructure::oidc::{OidcSettings, OidcVerifier};
 use infrastructure::secrets::{CachedStore, EnvStore, FileStore, SecretStores, VaultSettings, VaultStore};
 use infrastructure::storage::{DatabaseUrl, SqlStorage, StorageOptions};
 use infrastructure::system::{SystemClock, UuidV7Ids};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{AuthMode, Config, SecretStoreConfig};
+use crate::config::{Config, SecretStoreConfig};
 use crate::failure::Failure;
 use crate::metrics::MetricsDoor;
 
@@ -86,6 +88,7 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         .limited(config.call_limits)
         .metered(meter.clone()),
     );
+    let keys = Arc::new(ApiKeyService::new(storage.clone(), clock.clone(), ids.clone()));
     let services = Services {
         connectors: Arc::new(connectors),
         statistics: Arc::new(StatisticsService::new(storage.clone(), clock.clone(), execution.clone())),
@@ -93,17 +96,13 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         execution,
         logs: Arc::new(IntegrationLogService::new(storage.clone())),
         audit: Arc::new(AuditService::new(storage.clone())),
-        keys: Arc::new(ApiKeyService::new(storage.clone(), clock, ids.clone())),
+        authentication: authentication(config, &keys, &clock)?,
+        keys,
         health: Arc::new(HealthService::new(storage, leaving.clone())),
         meter,
         ids,
     };
-    let authentication = match config.auth_mode {
-        AuthMode::None => AuthenticationMode::None,
-        AuthMode::ApiKey => AuthenticationMode::ApiKey,
-    };
     let options = Options {
-        authentication,
         require_if_match: config.require_if_match,
         inbound_limit_per_minute: config.inbound_limit_per_minute,
         cors_allowed_origins: config.cors_allowed_origins.clone(),
@@ -120,6 +119,31 @@ pub(crate) async fn compose(config: &Config) -> Result<Application, Failure> {
         leaving,
         shutdown,
     })
+}
+
+/// What proves a caller, as the deployment says.
+fn authentication(
+    config: &Config,
+    keys: &Arc<ApiKeyService>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Authentication, Failure> {
+    let Some(auth) = &config.auth else { return Ok(Authentication::None) };
+    let tokens = match &auth.oidc {
+        None => None,
+        Some(oidc) => {
+            let settings = OidcSettings {
+                issuer: oidc.issuer.clone(),
+                audience: oidc.audience.clone(),
+                roots: trusted_roots(config)?,
+            };
+            let cannot = |error| Failure::caused("cannot set up the client for the identity provider", &error);
+            let verifier = OidcVerifier::new(settings, clock.clone()).map_err(cannot)?;
+            Some(Tokens { verifier: Arc::new(verifier), rules: oidc.rules.clone() })
+        }
+    };
+    let keys = auth.keys.then(|| keys.clone());
+    let service = AuthenticationService::new(keys, tokens, config.failed_logins_per_minute);
+    Ok(Authentication::Bearer(Arc::new(service)))
 }
 
 /// Counts everything from now on and binds the listener, unless the deployment wants no metrics.

@@ -1,6 +1,7 @@
 //! The configuration: defaults, overridden by the file, overridden by the environment, overridden by flags. Nothing is
 //! half-valid: what [`Config::load`] answers can be used as it is, and everything that is wrong is said at once.
 
+mod authentication;
 mod demo;
 mod environment;
 mod fault;
@@ -21,6 +22,7 @@ use infrastructure::storage::DatabaseUrl;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+pub(crate) use self::authentication::AuthConfig;
 pub(crate) use self::environment::Environment;
 pub(crate) use self::fault::ConfigFaults;
 use self::fault::Origin;
@@ -39,15 +41,6 @@ pub(crate) struct Flags {
     pub database_url: Option<String>,
     /// Whether the command is `demo`, which has defaults of its own.
     pub demo: bool,
-}
-
-/// How callers prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuthMode {
-    /// They do not.
-    None,
-    /// With an API key.
-    ApiKey,
 }
 
 /// How log lines look.
@@ -91,7 +84,10 @@ pub(crate) struct Config {
     pub extra_ca_file: Option<PathBuf>,
     pub call_limits: CallLimits,
     pub retention: RetentionPeriods,
-    pub auth_mode: AuthMode,
+    /// `None`: callers do not prove who they are.
+    pub auth: Option<AuthConfig>,
+    /// Of one address; 0 is no limit.
+    pub failed_logins_per_minute: u32,
     /// By name.
     pub secret_stores: Vec<(String, SecretStoreConfig)>,
     /// `None`: as it suits where the log goes.
@@ -99,8 +95,6 @@ pub(crate) struct Config {
     pub log_level: String,
     /// Where the secrets of the stores of the kind `env` are.
     pub environment: Environment,
-    /// Keys that are set and that this version does not serve.
-    pub later_keys: Vec<&'static str>,
 }
 
 impl Config {
@@ -139,24 +133,24 @@ impl Config {
     ) -> Option<Self> {
         let listen = settings.read(&keys::LISTEN, raw::address);
         let metrics_listen = settings.read(&keys::METRICS_LISTEN, metrics_listen);
-        let auth_mode = settings.read(&keys::AUTH_MODE, auth_mode);
+        let auth = authentication::read(settings);
         let database_url = settings.read(&keys::DATABASE_URL, database_url);
         let allow_http = settings.read(&keys::ALLOW_HTTP, raw::boolean);
         let allowed_destinations = settings.read(&keys::ALLOWED_DESTINATIONS, destinations);
         let require_if_match = settings.read(&keys::REQUIRE_IF_MATCH, raw::boolean);
-        let inbound_limit = settings.read(&keys::INBOUND_LIMIT, inbound_limit);
+        let inbound_limit = settings.read(&keys::INBOUND_LIMIT, per_minute);
+        let failed_logins = settings.read(&keys::FAILED_LOGINS, per_minute);
         let cors_allowed_origins = settings.read(&keys::CORS_ALLOWED_ORIGINS, origins::read);
         let extra_ca_file = settings.read(&keys::EXTRA_CA_FILE, |raw| raw::text(raw).map(PathBuf::from));
         let call_limits = call_limits(settings);
         let retention = retention(settings);
         let log_format = settings.read(&keys::LOG_FORMAT, log_format);
         let log_level = settings.read(&keys::LOG_LEVEL, log_level);
-        let later_keys = settings.judge_later_keys();
-        if let (Some(listen), Some(mode)) = (&listen, &auth_mode) {
-            refuse_open_door(listen, mode, settings);
+        if let (Some(listen), Some(auth)) = (&listen, &auth) {
+            refuse_open_door(listen, auth, settings);
         }
-        if let (Some(listed), Some(mode)) = (&cors_allowed_origins, &auth_mode) {
-            origins::refuse_foreign(listed, mode, settings);
+        if let (Some(listed), Some(auth)) = (&cors_allowed_origins, &auth) {
+            origins::refuse_foreign(listed, auth, settings);
         }
         Some(Self {
             listen: listen?.value,
@@ -170,12 +164,12 @@ impl Config {
             extra_ca_file: extra_ca_file.map(|file| file.value),
             call_limits: call_limits?,
             retention: retention?,
-            auth_mode: auth_mode?.value,
+            auth: auth?.value,
+            failed_logins_per_minute: failed_logins?.value,
             secret_stores,
             log_format: log_format.map(|format| format.value),
             log_level: log_level?.value,
             environment,
-            later_keys,
         })
     }
 }
@@ -234,14 +228,14 @@ fn report_unknown(unknown: &[String], stores: &[(String, SecretStoreConfig)], se
 }
 
 /// Without authentication everybody who reaches the port is admin.
-fn refuse_open_door(listen: &Sourced<SocketAddr>, mode: &Sourced<AuthMode>, settings: &mut Settings) {
-    if mode.value == AuthMode::None && !listen.value.ip().to_canonical().is_loopback() {
+fn refuse_open_door(listen: &Sourced<SocketAddr>, auth: &Sourced<Option<AuthConfig>>, settings: &mut Settings) {
+    if auth.value.is_none() && !listen.value.ip().to_canonical().is_loopback() {
         let fault = format!(
             "`listen` is {}, which others can reach, and `auth.mode` is `none`, which lets everybody in as admin; \
-             set `auth.mode` to `api-key` (keys come from `connectors keys create`) or listen on 127.0.0.1",
+             set `auth.mode` to `api-key` (keys come from `connectors keys create`) or `oidc`, or listen on 127.0.0.1",
             listen.value
         );
-        settings.faults.push(&listen.origin.clone().max(mode.origin.clone()), fault);
+        settings.faults.push(&listen.origin.clone().max(auth.origin.clone()), fault);
     }
 }
 
@@ -258,19 +252,8 @@ fn database_url(raw: &Raw) -> Result<DatabaseUrl, Wrong> {
     DatabaseUrl::parse(text).map_err(|invalid| Wrong::Because(invalid.to_string()))
 }
 
-fn inbound_limit(raw: &Raw) -> Result<u32, Wrong> {
+fn per_minute(raw: &Raw) -> Result<u32, Wrong> {
     u32::try_from(raw::number(raw, 0..=1_000_000)?).map_err(|_| Wrong::Unexpected)
-}
-
-fn auth_mode(raw: &Raw) -> Result<AuthMode, Wrong> {
-    match raw::text(raw)? {
-        "none" => Ok(AuthMode::None),
-        "api-key" => Ok(AuthMode::ApiKey),
-        mode @ ("oidc" | "api-key+oidc") => Err(Wrong::Because(format!(
-            "is `{mode}`, and OpenID Connect comes with a later version; in this one it is `none` or `api-key`"
-        ))),
-        _ => Err(Wrong::Unexpected),
-    }
 }
 
 fn destinations(raw: &Raw) -> Result<Vec<AllowedDestination>, Wrong> {

@@ -43,9 +43,9 @@ problems! {
     MalformedJson = "malformed-json", 400, "The body is not JSON",
         "The body does not parse as JSON in UTF-8, repeats a member, or is nested deeper than 32 levels. `detail` says where.";
     Unauthenticated = "unauthenticated", 401, "Credentials are needed",
-        "Send `Authorization: Bearer <API key>`. The key may be missing, unknown, expired or revoked; the service does not tell which.";
+        "Send `Authorization: Bearer` with an API key, or with an access token of the identity provider where the deployment takes them. It may be missing, unknown, forged, expired, revoked or meant for others; the service does not tell which.";
     Forbidden = "forbidden", 403, "Your role does not allow this",
-        "The credentials are valid and their role lacks the permission for this operation. An administrator can make a key of another role.";
+        "The credentials are valid and their role lacks the permission for this operation, or the token grants no role at all. An administrator can make a key of another role, or grant one at the identity provider.";
     ForeignPage = "foreign-page", 403, "The request is not from this machine",
         "Without authentication the service answers below `/api/` only requests that are addressed to `localhost` or a loopback address, and none from a page of another host. Configure `auth.mode = \"api-key\"` to be called otherwise.";
     NotFound = "not-found", 404, "There is nothing here",
@@ -98,6 +98,8 @@ problems! {
         "This deployment wants every change to name the version that it changes. Send `If-Match` with the connector's `ETag`.";
     TooManyRequests = "too-many-requests", 429, "Too many requests",
         "Every principal may make a limited number of requests a minute. Repeat after `Retry-After`; the headers `RateLimit-Policy` and `RateLimit` tell the limit and what is left of it.";
+    TooManyFailedLogins = "too-many-failed-logins", 429, "Too many failed log-ins",
+        "Too many credentials that came from your address were not valid. Repeat after `Retry-After`, with valid ones; those that were good before pass meanwhile.";
     HeadersTooLarge = "headers-too-large", 431, "The headers are too large",
         "A request may have 100 headers with 16 KiB in all, where each counts with its name, its value and 4 bytes.";
     InternalError = "internal-error", 500, "The service failed",
@@ -106,6 +108,8 @@ problems! {
         "The service cannot reach its database. Nothing was changed; repeat after `Retry-After`.";
     SecretStoreUnavailable = "secret-store-unavailable", 503, "The secret store is unavailable",
         "The service cannot reach the secret store. Nothing was changed; repeat after `Retry-After`.";
+    IdentityProviderUnavailable = "identity-provider-unavailable", 503, "The identity provider is unavailable",
+        "The service has none of the identity provider's keys yet and cannot reach it, so that nobody can tell whether the token is valid. Nothing was changed; repeat after `Retry-After`.";
 }
 
 impl ProblemCode {

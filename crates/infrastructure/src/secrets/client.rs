@@ -1,5 +1,5 @@
-//! The HTTP client for secret stores. The operator configures their addresses, so the destination guard does not hold
-//! for them; everything else that a client might do by itself is off here, too.
+//! The HTTP client for secret stores and the identity provider. The operator configures their addresses, so the
+//! destination guard does not hold for them; everything else that a client might do by itself is off here, too.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Builds a client that trusts the operating system's roots and these.
 #[expect(clippy::disallowed_methods, reason = "calls of connectors never go through this client")]
-pub(super) fn build(roots: &TrustedRoots) -> Result<Client, ClientError> {
+pub(crate) fn build(roots: &TrustedRoots) -> Result<Client, ClientError> {
     install_crypto_provider();
     Client::builder()
         .redirect(redirect::Policy::none())

@@ -2,5 +2,6 @@
 
 mod http;
 mod oauth2;
+mod oidc;
 mod secrets;
 mod storage;

@@ -28,7 +28,7 @@ use self::scenario::Scenario;
 use self::screen::Screen;
 use self::upstream::Upstream;
 use super::serve::{prepare, serve};
-use crate::config::{AuthMode, Config, DEFAULT_STORE, SecretStoreConfig};
+use crate::config::{Config, DEFAULT_STORE, SecretStoreConfig};
 use crate::failure::Failure;
 use crate::serving::Door;
 use crate::signals::Signals;
@@ -97,7 +97,7 @@ fn secrets_folder(config: &Config) -> Result<PathBuf, Failure> {
 
 /// Opens what only the demo opens, for itself (SE-D-1).
 fn open_loopback(config: &mut Config) -> Result<(), Failure> {
-    if config.auth_mode != AuthMode::None {
+    if config.auth.is_some() {
         let text = "the demo calls its own API without a key: set `auth.mode` to `none`, or leave it out";
         return Err(Failure::Usage(text.to_owned()));
     }

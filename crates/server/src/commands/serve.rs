@@ -30,11 +30,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     serve(application, door, signals).await
 }
 
-/// Puts the service together, and says what it does not do yet. `None`: a signal came first.
+/// Puts the service together. `None`: a signal came first.
 pub(crate) async fn prepare(config: &Config, signals: &mut Signals) -> Result<Option<Application>, Failure> {
-    for key in &config.later_keys {
-        tracing::warn!(key, "`{key}` is set, and this version does not serve it yet");
-    }
     tokio::select! {
         composed = compose(config) => composed.map(Some),
         signal = signals.next() => {

@@ -1,7 +1,5 @@
 //! Every key there is. `docs/configuration.md` describes them, and a test at the foot holds the two together.
 
-use super::raw::{self, Raw, Wrong};
-
 /// The prefix of every environment variable that this program reads.
 pub(crate) const PREFIX: &str = "CONNECTORS_";
 
@@ -36,9 +34,6 @@ pub(crate) const STORE_MEMBERS: &[&str] = &[
     "resource",
 ];
 
-/// What a value has to look like.
-pub(crate) type Check = fn(&Raw) -> Result<(), Wrong>;
-
 /// One key.
 #[derive(Debug)]
 pub(crate) struct Key {
@@ -50,17 +45,11 @@ pub(crate) struct Key {
     pub default: Option<&'static str>,
     /// Whether the value may hold a password, so that no message quotes it.
     pub sensitive: bool,
-    /// For a key that only later versions serve: what its value has to look like.
-    pub later: Option<Check>,
 }
 
 impl Key {
     const fn served(path: &'static str, expects: &'static str, default: Option<&'static str>) -> Self {
-        Self { path, expects, default, sensitive: false, later: None }
-    }
-
-    const fn later(path: &'static str, expects: &'static str, default: Option<&'static str>, check: Check) -> Self {
-        Self { path, expects, default, sensitive: false, later: Some(check) }
+        Self { path, expects, default, sensitive: false }
     }
 
     /// The environment variable that overrides the key.
@@ -107,7 +96,28 @@ pub(crate) static CIRCUIT_BREAKER: Key = Key::served("execution.circuit_breaker"
 pub(crate) static LOGS_DAYS: Key = Key::served("retention.logs_days", "a number of days from 1 to 36500", Some("90"));
 pub(crate) static BODIES_DAYS: Key =
     Key::served("retention.bodies_days", "a number of days from 1 to 36500", Some("14"));
-pub(crate) static AUTH_MODE: Key = Key::served("auth.mode", "`none` or `api-key`", Some("none"));
+pub(crate) static AUTH_MODE: Key =
+    Key::served("auth.mode", "`none`, `api-key`, `oidc` or `api-key+oidc`", Some("none"));
+pub(crate) static AUTH_ISSUER: Key =
+    Key::served("auth.issuer", "the https URL of the identity provider, as it stands in `iss` of its tokens", None);
+pub(crate) static AUTH_AUDIENCE: Key =
+    Key::served("auth.audience", "what stands in `aud` of tokens that are meant for this service", None);
+pub(crate) static AUTH_ROLE_CLAIM: Key =
+    Key::served("auth.role_claim", "the name of a claim, or a pointer such as `/realm_access/roles`", Some("roles"));
+pub(crate) static AUTH_CONNECTORS_CLAIM: Key =
+    Key::served("auth.connectors_claim", "the name of a claim, or a pointer such as `/realm_access/roles`", None);
+
+const CLAIM_VALUES: &str = "a list of values of the role claim";
+
+/// Which values of the role claim mean which role, in the order of `Role::ALL`.
+pub(crate) static AUTH_ROLES: [Key; 6] = [
+    Key::served("auth.roles.viewer", CLAIM_VALUES, Some("viewer")),
+    Key::served("auth.roles.operator", CLAIM_VALUES, Some("operator")),
+    Key::served("auth.roles.approver", CLAIM_VALUES, Some("approver")),
+    Key::served("auth.roles.admin", CLAIM_VALUES, Some("admin")),
+    Key::served("auth.roles.auditor", CLAIM_VALUES, Some("auditor")),
+    Key::served("auth.roles.service", CLAIM_VALUES, Some("service")),
+];
 
 pub(crate) static METRICS_LISTEN: Key = Key::served(
     "metrics_listen",
@@ -115,15 +125,11 @@ pub(crate) static METRICS_LISTEN: Key = Key::served(
     Some("127.0.0.1:9090"),
 );
 
-/// What later versions bring. One file serves several versions, so these are accepted and checked; whoever sets one
-/// is told that it does nothing yet.
-static FAILED_LOGINS: Key =
-    Key::later("failed_logins_per_minute", "a number of attempts from 0 (off) to 1000000", Some("20"), |raw| {
-        raw::number(raw, 0..=1_000_000).map(drop)
-    });
+pub(crate) static FAILED_LOGINS: Key =
+    Key::served("failed_logins_per_minute", "a number of attempts from 0 (off) to 1000000", Some("20"));
 
 /// The table.
-pub(crate) static ALL: [&Key; 18] = [
+pub(crate) static ALL: [&Key; 28] = [
     &LISTEN,
     &METRICS_LISTEN,
     &DATABASE_URL,
@@ -140,6 +146,16 @@ pub(crate) static ALL: [&Key; 18] = [
     &MAX_CALLS_PER_CONNECTOR,
     &CIRCUIT_BREAKER,
     &AUTH_MODE,
+    &AUTH_ISSUER,
+    &AUTH_AUDIENCE,
+    &AUTH_ROLE_CLAIM,
+    &AUTH_CONNECTORS_CLAIM,
+    &AUTH_ROLES[0],
+    &AUTH_ROLES[1],
+    &AUTH_ROLES[2],
+    &AUTH_ROLES[3],
+    &AUTH_ROLES[4],
+    &AUTH_ROLES[5],
     &LOGS_DAYS,
     &BODIES_DAYS,
 ];
@@ -199,9 +215,6 @@ mod tests {
             }
             let unescaped = cells[3].replace("\\|", "|");
             assert!(unescaped.starts_with(key.expects), "{}: {unescaped}", key.path);
-            let (served, later) = REFERENCE.split_once("### Keys of later versions").expect("the heading");
-            let table = if key.later.is_some() { later } else { served };
-            assert!(table.contains(&format!("| `{}` |", key.path)), "{} stands in the other table", key.path);
         }
         for member in STORE_MEMBERS {
             row(&format!("{STORES}.NAME.{member}"));

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::AuthMode;
+use super::AuthConfig;
 use super::raw::{self, Raw, Wrong};
 use super::settings::{Settings, Sourced};
 
@@ -30,8 +30,12 @@ fn browsers_spell(text: &str) -> Option<String> {
 }
 
 /// Without authentication a page that may read answers is admin, so it has to be one of this machine.
-pub(super) fn refuse_foreign(listed: &Sourced<Vec<String>>, mode: &Sourced<AuthMode>, settings: &mut Settings) {
-    if mode.value != AuthMode::None {
+pub(super) fn refuse_foreign(
+    listed: &Sourced<Vec<String>>,
+    auth: &Sourced<Option<AuthConfig>>,
+    settings: &mut Settings,
+) {
+    if auth.value.is_some() {
         return;
     }
     for origin in listed.value.iter().filter(|origin| !is_of_this_machine(origin)) {
@@ -39,7 +43,7 @@ pub(super) fn refuse_foreign(listed: &Sourced<Vec<String>>, mode: &Sourced<AuthM
             "`cors_allowed_origins` contains \"{origin}\", a page of another machine, and `auth.mode` is `none`, which \
              lets everybody in as admin; set `auth.mode` to `api-key` or list pages of localhost only"
         );
-        settings.faults.push(&listed.origin.clone().max(mode.origin.clone()), fault);
+        settings.faults.push(&listed.origin.clone().max(auth.origin.clone()), fault);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fault::{ConfigFaults, Origin};
-use super::keys::{self, Key};
+use super::keys::Key;
 use super::raw::{Raw, Wrong};
 
 /// A value and where it comes from.
@@ -39,6 +39,11 @@ impl Settings {
         layers.push(Sourced { value, origin });
     }
 
+    /// Whether any source has the key.
+    pub(crate) fn is_set(&self, key: &'static Key) -> bool {
+        self.keys.contains_key(key.path)
+    }
+
     /// Names a secret store.
     pub(crate) fn store(&mut self, name: &str, origin: &Origin) -> &mut StoreSettings {
         let store = self.stores.entry(name.to_owned()).or_default();
@@ -65,19 +70,6 @@ impl Settings {
             }
         });
         parsed.last().flatten()
-    }
-
-    /// Judges the keys of later versions, and names those that are set.
-    pub(crate) fn judge_later_keys(&mut self) -> Vec<&'static str> {
-        let mut named = Vec::new();
-        for key in keys::ALL {
-            let Some(check) = key.later else { continue };
-            let is_set = self.keys.contains_key(key.path);
-            if self.read(key, check).is_some() && is_set {
-                named.push(key.path);
-            }
-        }
-        named
     }
 }
 

@@ -1,11 +1,13 @@
 // An authorization server and an upstream on one free port of loopback, until standard input ends. Says where in one line
 // of JSON.
 //
-//   POST   /token     the provider's own
+//   POST   /token     the provider's own; with `resource` = `urn:connectors:ALG` the token is a JWT for the audience
+//                     `connectors` that is signed with ALG, and its roles are those of the client's name
 //   GET    /api/…     answers to a token that the provider issued and did not revoke, and repeats it; else 401
 //   GET    /issued    the tokens that were issued, and how often one was refused
 //   DELETE /issued    revokes them
 import { once } from "node:events";
+import { generateKeyPairSync } from "node:crypto";
 import http from "node:http";
 import Provider from "oidc-provider";
 
@@ -25,13 +27,32 @@ server.listen(0, "127.0.0.1");
 await once(server, "listening");
 const origin = `http://127.0.0.1:${server.address().port}`;
 
+// Keys of this process: nothing is to be kept.
+const keys = [
+  ["RS256", generateKeyPairSync("rsa", { modulusLength: 2048 })],
+  ["ES256", generateKeyPairSync("ec", { namedCurve: "P-256" })],
+  ["EdDSA", generateKeyPairSync("ed25519")],
+].map(([alg, pair]) => ({ ...pair.privateKey.export({ format: "jwk" }), alg, use: "sig", kid: `own-${alg}` }));
+
 const provider = new Provider(origin, {
+  jwks: { keys },
   clients: [client("hr-basic", "client_secret_basic"), client("hr-post", "client_secret_post")],
   scopes: ["hr.read", "hr.write"],
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => undefined,
+      getResourceServerInfo: (_context, resource) => ({
+        scope: "hr.read hr.write",
+        audience: "connectors",
+        accessTokenFormat: "jwt",
+        jwt: { sign: { alg: resource.replace("urn:connectors:", "") } },
+      }),
+    },
   },
+  extraTokenClaims: (_context, token) => ({ roles: ["offline_access", token.clientId === "hr-post" ? "viewer" : "operator"] }),
   ttl: { ClientCredentials: 600 },
 });
 

@@ -35,7 +35,8 @@ bodies_days = 0
   connectors.toml, line 1: there is no key `listn`; did you mean `listen`?
   connectors.toml, line 2: `allow_http` is "yes" and must be `true` or `false`
   connectors.toml, line 3: `allowed_destinations` contains "http://erp"; every entry must be a CIDR range such as `10.20.0.0/16`, an address, or a host name
-  connectors.toml, line 5: `auth.mode` is `oidc`, and OpenID Connect comes with a later version; in this one it is `none` or `api-key`
+  connectors.toml, line 5: this `auth.mode` needs `auth.audience`: what stands in `aud` of tokens that are meant for this service, such as `connectors`
+  connectors.toml, line 5: this `auth.mode` needs `auth.issuer`: the https URL of the identity provider, as it stands in `iss` of its tokens, such as `https://login.example.com/realms/esg`
   connectors.toml, line 6: there is no key `auth.require_if_match`; did you mean `require_if_match`, which stands above the first section?
   connectors.toml, line 8: `secret_stores.SecretStore.kind` must be `file`, `env`, `vault`, `aws` or `azure`
   connectors.toml, line 10: `secret_stores.other.path` must be the path of a directory
@@ -218,12 +219,27 @@ fn a_password_is_never_printed(#[case] url: &str) {
     }
 }
 
+#[rstest]
+#[case("issuer = \"http://login.example.com\"", "line 3: `auth.issuer` is plain `http`")]
+#[case("issuer = \"login.example.com\"", "line 3: `auth.issuer` is \"login.example.com\" and must be the https URL")]
+#[case("issuer = \"https://login.example.com\"", "line 2: this `auth.mode` needs `auth.audience`")]
+#[case("role_claim = \"realm_access.roles\"", "line 3: `auth.role_claim` must be a pointer")]
+#[case("role_claim = [\"roles\"]", "line 3: `auth.role_claim` must be the name of a claim")]
+#[case("roles.admin = [\"boss\"]\nroles.operator = [\"boss\"]", "which is the role `operator` already")]
+#[case("roles.boss = [\"boss\"]", "line 3: there is no key `auth.roles.boss`")]
+#[case("roles = \"admin\"", "line 3: `auth.roles` is a section")]
+fn what_is_wrong_with_an_identity_provider_is_said(#[case] line: &str, #[case] said: &str) {
+    let program = Program::new().with_file("connectors.toml", &format!("[auth]\nmode = \"oidc\"\n{line}\n"));
+    let ended = program.run(&["--config", "connectors.toml", "migrate"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
 #[test]
-fn keys_of_later_versions_are_named_at_the_start() {
-    let program = Program::new().with("CONNECTORS_FAILED_LOGINS_PER_MINUTE", "10");
-    let log = program.start(&["serve"]).stop();
-    let said: Vec<&String> = log.iter().filter(|line| line.contains("does not serve it yet")).collect();
-    let text = "`failed_logins_per_minute` is set, and this version does not serve it yet";
-    assert!(said.iter().any(|line| line.contains("\"WARN\"") && line.contains(text)), "{said:#?}");
-    assert_eq!(said.len(), 1);
+fn with_an_identity_provider_any_address_may_be_listened_on() {
+    let file = "[auth]\nmode = \"api-key+oidc\"\nissuer = \"https://login.example.com/realms/esg\"\naudience = \"connectors\"\n\
+         role_claim = \"groups\"\n[auth.roles]\nadmin = [\"esg-admins\", \"it\"]\nviewer = []\n";
+    let program = Program::new().with_file("connectors.toml", file).with("CONNECTORS_LISTEN", "0.0.0.0:8080");
+    let ended = program.run(&["--config", "connectors.toml", "migrate"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }

@@ -5,11 +5,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rstest::rstest;
 use serde_json::{Value, json};
 use test_support::Engine::{self, Postgres, Sqlite};
 
-use crate::support::canary::{assert_clean, dump};
+use crate::support::canary::{assert_clean, dump, percent_encoded};
 use crate::support::exchange::exchange;
 use crate::support::service::Service;
 use crate::support::upstream::connector;
@@ -17,13 +19,13 @@ use crate::support::upstream::connector;
 const CLIENT_SECRET: &str = "c4nary/S3cret+of=HR~42";
 
 /// The running server; it ends with this value.
-struct Provider {
+pub(crate) struct Provider {
     child: Child,
-    origin: String,
+    pub(crate) origin: String,
 }
 
 impl Provider {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut command = Command::new(environment("TEST_NODE"));
         command.arg(environment("TEST_OIDC_PROVIDER")).env("CLIENT_SECRET", CLIENT_SECRET);
         // It ends when its standard input does, whatever becomes of this process.
@@ -48,6 +50,29 @@ impl Provider {
         let address = self.origin.strip_prefix("http://").expect("an origin").parse().expect("an address");
         let head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         exchange(address, head.as_bytes()).await.expect(200)
+    }
+
+    /// An access token for this service, a JWT signed with that algorithm.
+    pub(crate) async fn jwt(&self, client: &str, algorithm: &str) -> String {
+        let address = self.origin.strip_prefix("http://").expect("an origin").parse().expect("an address");
+        let body = format!(
+            "grant_type=client_credentials&client_id={client}&client_secret={}&resource=urn:connectors:{algorithm}",
+            percent_encoded(CLIENT_SECRET)
+        );
+        let basic = STANDARD.encode(format!("{client}:{}", percent_encoded(CLIENT_SECRET)));
+        let (proof, body) = if client == "hr-basic" {
+            let body = format!("grant_type=client_credentials&resource=urn:connectors:{algorithm}");
+            (format!("Authorization: Basic {basic}\r\n"), body)
+        } else {
+            (String::new(), body)
+        };
+        let head = format!(
+            "POST /token HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{proof}\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let issued = exchange(address, head.as_bytes()).await.expect(200);
+        issued["access_token"].as_str().unwrap_or_else(|| panic!("{issued}")).to_owned()
     }
 
     /// The tokens that were issued so far.

@@ -43,8 +43,9 @@ impl Service {
             ("CONNECTORS_DATABASE_URL", database.url()),
             ("CONNECTORS_ALLOW_HTTP", "true"),
             ("CONNECTORS_ALLOWED_DESTINATIONS", "127.0.0.0/8"),
-            // A test may ask as often as it likes; those of the limit set it.
+            // A test may ask as often as it likes; those of the limits set them.
             ("CONNECTORS_INBOUND_LIMIT_PER_MINUTE", "0"),
+            ("CONNECTORS_FAILED_LOGINS_PER_MINUTE", "0"),
         ];
         let program =
             usual.iter().chain(variables).fold(Program::new(), |program, (name, value)| program.with(name, value));
