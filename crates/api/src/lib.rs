@@ -11,6 +11,7 @@ mod correlation;
 mod cors;
 mod docs;
 mod execution;
+mod export;
 mod head;
 mod idempotency;
 mod inbound_limit;
@@ -29,6 +30,7 @@ mod segment;
 mod state;
 mod statistics;
 
+pub use self::audit::verification_json;
 pub use self::head::{HeadFault, MAX_HEADERS, MAX_URL_BYTES};
 pub use self::problem::ProblemCode;
 pub use self::router::{app, beside, openapi_json};

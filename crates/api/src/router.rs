@@ -45,6 +45,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(needs(Read, routes!(statistics::controller::look)))
         .routes(needs(Audit, routes!(audit::controller::list_of_connector)))
         .routes(needs(Audit, routes!(audit::controller::list)))
+        .routes(needs(Audit, routes!(audit::verification::verify)))
+        .routes(needs(Audit, routes!(audit::export::export)))
         .routes(routes!(operational::controller::livez))
         .routes(routes!(operational::controller::readyz))
         .routes(routes!(problem::show_problem))

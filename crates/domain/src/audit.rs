@@ -1,12 +1,18 @@
 //! The audit trail: who changed what, when, from what to what. Every entry is chained to the one before, so that a
 //! later edit shows (SE-A-5).
 
+mod chain;
+mod stored;
+mod verification;
+
 use std::net::IpAddr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
+pub use self::chain::{AuditHead, ChainHash, ChainedEntry, GENESIS};
+pub use self::stored::StoredEntry;
+pub use self::verification::{ChainFault, ChainVerifier, StoredHead, Verification};
 use crate::access::Actor;
 use crate::correlation::CorrelationId;
 use crate::fault::pointer_to;
@@ -118,52 +124,6 @@ pub struct AuditEntry {
     pub correlation_id: CorrelationId,
     /// From where.
     pub source_address: Option<IpAddr>,
-}
-
-/// A SHA-256 digest that chains the entries.
-pub type ChainHash = [u8; 32];
-
-/// What stands before the first entry.
-pub const GENESIS: ChainHash = [0; 32];
-
-/// An entry at its place in the chain.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChainedEntry {
-    /// From 1, without gaps.
-    pub sequence: i64,
-    /// What happened.
-    pub entry: AuditEntry,
-    /// The hash of the entry before, [`GENESIS`] for the first.
-    pub previous_hash: ChainHash,
-    /// `SHA-256(canonical ‖ previous_hash)`.
-    pub hash: ChainHash,
-}
-
-impl ChainedEntry {
-    /// Gives an entry its place behind `previous`.
-    #[must_use]
-    pub fn append(entry: AuditEntry, sequence: i64, previous_hash: ChainHash) -> Self {
-        let hash = Sha256::new().chain_update(canonical(&entry, sequence)).chain_update(previous_hash).finalize();
-        Self { sequence, entry, previous_hash, hash: hash.into() }
-    }
-}
-
-/// The text that is hashed: compact JSON, the members under the names and in the order of the contract.
-fn canonical(entry: &AuditEntry, sequence: i64) -> String {
-    json!({
-        "sequence": sequence,
-        "at": entry.at.to_rfc3339_opts(SecondsFormat::Micros, true),
-        "actor": entry.actor.name,
-        "actorType": entry.actor.kind.as_str(),
-        "action": entry.action.as_str(),
-        "subject": entry.subject,
-        "connectorId": entry.connector_id.map(|id| id.to_string()),
-        "reason": entry.reason,
-        "changes": changes_as_json(&entry.changes),
-        "correlationId": entry.correlation_id.as_str(),
-        "sourceAddress": entry.source_address.map(|address| address.to_string()),
-    })
-    .to_string()
 }
 
 /// The changes as the contract shows them.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::access::Scope;
 use crate::api_key::{ApiKey, KeyChange, KeyDigest};
-use crate::audit::{AuditFilter, ChainedEntry};
+use crate::audit::{AuditFilter, AuditHead, ChainedEntry, StoredEntry, Verification};
 use crate::connector::{Capability, Change, Connector, ConnectorStatus};
 use crate::error::StorageError;
 use crate::id::{ConnectorId, LeaseId, LogId};
@@ -160,6 +160,21 @@ pub trait AuditTrail: Send + Sync {
         filter: &AuditFilter,
         page: &PageRequest<i64>,
     ) -> StorageResult<Page<ChainedEntry, i64>>;
+
+    /// The end of the chain, as it was committed last.
+    async fn audit_head(&self) -> StorageResult<AuditHead>;
+
+    /// Verifies the whole chain as it stands at one moment; `anchor` has to be in it. Rows may hold anything, and no row
+    /// is a failure. Nobody who writes waits for it.
+    async fn verify_chain(&self, anchor: Option<AuditHead>) -> StorageResult<Verification>;
+
+    /// Entries up to number `until` as their rows have them, the oldest first.
+    async fn read_entries(
+        &self,
+        filter: &AuditFilter,
+        until: i64,
+        page: &PageRequest<i64>,
+    ) -> StorageResult<Page<StoredEntry, i64>>;
 }
 
 /// Reading API keys.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use application::execution::{Bounds, Load};
 use application::ports::Meter;
+use domain::audit::AuditHead;
 use domain::circuit_breaker::CircuitState;
 use domain::failure::ErrorCode;
 use domain::id::ConnectorId;
@@ -54,6 +55,8 @@ metrics! {
     JOURNAL_GROUP_SIZE = Histogram "connectors_journal_group_size", "Writes about calls that were committed together";
     JOURNAL_COMMIT_DURATION = Histogram "connectors_journal_commit_duration_seconds", "How long such a commit took, failed ones included";
     LEASE_HELD = Gauge "connectors_lease_held", "Whether this process holds a lease on its calls: 1 or 0; 0 also before the first call";
+    AUDIT_HEAD_SEQUENCE = Gauge "connectors_audit_head_sequence", "The number of the newest entry of the audit";
+    AUDIT_HEAD_INFO = Gauge "connectors_audit_head_info", "1, of the newest entry of the audit alone: its number and its hash";
     HTTP_REQUESTS = Counter "connectors_http_requests_total", "Requests that were answered, by method, route and status";
     HTTP_DURATION = Histogram "connectors_http_request_duration_seconds", "How long their answers took to begin, by method and route";
 }
@@ -85,6 +88,8 @@ pub struct Gauges {
     pub connectors: Vec<(ConnectorId, Bounds)>,
     /// Whether the process holds a lease.
     pub lease_held: bool,
+    /// The end of the audit's chain, if it is known.
+    pub audit_head: Option<AuditHead>,
 }
 
 impl Metrics {
@@ -111,7 +116,7 @@ impl Metrics {
     /// Everything, as Prometheus reads it.
     #[must_use]
     pub fn render(&self, gauges: &Gauges) -> String {
-        let Gauges { load, connectors, lease_held } = gauges;
+        let Gauges { load, connectors, lease_held, audit_head } = gauges;
         gauge!(CALLS_IN_FLIGHT).set(number(load.in_flight));
         gauge!(CALLS_WAITING).set(number(load.waiting));
         gauge!(LEASE_HELD).set(if *lease_held { 1.0 } else { 0.0 });
@@ -127,7 +132,9 @@ impl Metrics {
             }
             gauge!(RETRY_QUOTA_LEFT, "connector_id" => connector).set(*retry_quota_left);
         }
-        self.handle.render()
+        let Some(head) = audit_head else { return self.handle.render() };
+        gauge!(AUDIT_HEAD_SEQUENCE).set(wide(head.sequence));
+        self.handle.render() + &newest_entry(head)
     }
 
     /// Keeps the memory of what was measured small. Never ends.
@@ -177,6 +184,21 @@ pub(crate) fn permits_denied(connector: ConnectorId, permits: u32) {
 pub(crate) fn journal_committed(writes: usize, duration: Duration) {
     histogram!(JOURNAL_GROUP_SIZE).record(number(writes));
     histogram!(JOURNAL_COMMIT_DURATION).record(duration);
+}
+
+/// The series of the newest entry. It is written here since the recorder would keep that of every one before.
+fn newest_entry(head: &AuditHead) -> String {
+    let (sequence, hash) = (head.sequence, hex::encode(head.hash));
+    let help = METRICS.iter().find(|metric| metric.name == AUDIT_HEAD_INFO).map_or("", |metric| metric.help);
+    format!(
+        "# HELP {AUDIT_HEAD_INFO} {help}\n# TYPE {AUDIT_HEAD_INFO} gauge\n\
+         {AUDIT_HEAD_INFO}{{sequence=\"{sequence}\",hash=\"{hash}\"}} 1\n\n"
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which is more than anybody writes")]
+fn wide(number: i64) -> f64 {
+    number as f64
 }
 
 fn number(count: usize) -> f64 {

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use domain::access::Role;
+use domain::audit::AuditHead;
 use domain::id::ConnectorId;
 use domain::secret_ref::SecretRef;
 
@@ -17,7 +18,7 @@ Configuration: defaults, overridden by the file of --config, overridden by envir
 (CONNECTORS_LISTEN, CONNECTORS_DATABASE_URL, CONNECTORS_AUTH_MODE, …), overridden by flags.
 docs/configuration.md describes every key.
 
-Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.";
+Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 `audit verify` could not judge.";
 
 const CONFIG_HELP: &str = "Read the configuration from this TOML file [env: CONNECTORS_CONFIG]";
 
@@ -65,11 +66,26 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Judge the audit trail of the store, whether the service runs or not
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Look at the secrets that connectors refer to
     #[command(subcommand)]
     Secrets(SecretsCommand),
     /// Print the OpenAPI document of the API
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Say whether every entry is the one that was written, as JSON on standard output
+    ///
+    /// Ends with 0 when the trail is valid, 1 when it is not, 3 when the store could not be read.
+    Verify {
+        /// A head that was kept elsewhere: it has to be in the trail, which a cut or rewritten one does not fulfil
+        #[arg(long, value_name = "SEQ:HASH", value_parser = anchor)]
+        head: Option<AuditHead>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,6 +163,11 @@ fn role_parser() -> impl TypedValueParser<Value = Role> {
 
 fn connector(text: &str) -> Result<ConnectorId, String> {
     ConnectorId::parse(text).ok_or_else(|| "the id of a connector is a lower-case hyphenated UUID".to_owned())
+}
+
+fn anchor(text: &str) -> Result<AuditHead, String> {
+    let expected = "write the number of an entry, a colon, and the 64 hexadecimal digits of its hash";
+    AuditHead::parse(text).ok_or_else(|| expected.to_owned())
 }
 
 fn secret_reference(text: &str) -> Result<SecretRef, String> {

@@ -1,5 +1,6 @@
 //! A file per command.
 
+mod audit;
 mod demo;
 mod keys;
 mod migrate;
@@ -27,6 +28,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(_) => demo::run(config).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Keys(command) => keys::run(command, &config).await,
+        Command::Audit(command) => audit::run(command, &config).await,
         Command::Secrets(command) => secrets::run(command, &config).await,
         Command::Openapi => openapi::run(),
     }

@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something did not work. Exit code 1.
     Failed(String),
+    /// A question could not be answered either way. Exit code 3, where 1 is the answer "no".
+    Undecided(String),
 }
 
 impl Failure {
@@ -23,6 +25,7 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
+            Self::Undecided(_) => ExitCode::from(3),
         }
     }
 }
@@ -30,7 +33,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::Failed(text) => formatter.write_str(text),
+            Self::Usage(text) | Self::Failed(text) | Self::Undecided(text) => formatter.write_str(text),
         }
     }
 }

@@ -14,15 +14,15 @@ use crate::config::{Config, LogFormat};
 use crate::failure::Failure;
 
 /// Libraries that would tell more about their own affairs than about the service. What the deployment sets for one of
-/// them comes behind and wins.
-const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,h2=warn,reqwest=warn,rustls=warn,hickory_resolver=warn,\
+/// them comes behind and wins. The audit's heads are told at every level: they are evidence, not detail.
+const BESIDE: &str = "audit_head=info,sqlx=warn,hyper=warn,hyper_util=warn,h2=warn,reqwest=warn,rustls=warn,hickory_resolver=warn,\
                      hickory_net=warn,hickory_proto=warn,tower_http=warn,\
                      vaultrs=off,rustify=off";
 
 /// Sets up logging for the process.
 pub(crate) fn start(config: &Config) -> Result<(), Failure> {
     let filter = EnvFilter::builder()
-        .parse(format!("{QUIET},{}", config.log_level))
+        .parse(format!("{BESIDE},{}", config.log_level))
         .map_err(|error| Failure::Usage(format!("`log_level`: {error}")))?;
     let terminal = stderr().is_terminal();
     let format = config.log_format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use application::audit::AuditService;
 use application::execution::IntegrationExecutionService;
 use application::lease::LeaseKeeper;
 use application::ports::Ids;
@@ -58,14 +59,19 @@ impl MetricsDoor {
         self,
         execution: Arc<IntegrationExecutionService>,
         leases: Arc<LeaseKeeper>,
+        audit: Arc<AuditService>,
         ids: Arc<dyn Ids>,
         stop: CancellationToken,
     ) {
         let Self { metrics, listener } = self;
         let told = metrics.clone();
         let tell = move || async move {
-            let gauges =
-                Gauges { load: execution.load(), connectors: execution.watched(), lease_held: leases.is_held() };
+            let gauges = Gauges {
+                load: execution.load(),
+                connectors: execution.watched(),
+                lease_held: leases.is_held(),
+                audit_head: audit.head().await,
+            };
             ([(CONTENT_TYPE, MEDIA_TYPE)], told.render(&gauges))
         };
         let router = Router::new().route("/metrics", get(tell));

@@ -101,7 +101,37 @@ impl TestDatabase {
         .expect(sql);
     }
 
-    /// The same on the database of PostgreSQL at this URL.
+    /// Runs a statement as somebody with all rights, which must be refused all the same; answers why.
+    ///
+    /// # Panics
+    /// When it is not refused.
+    pub async fn refusal(&self, sql: &str) -> String {
+        let query = sqlx::raw_sql(AssertSqlSafe(sql));
+        let refused = match &self.home {
+            Home::Directory { .. } => query.execute(&mut self.sqlite().await).await.map(drop),
+            Home::Server { .. } => query.execute(&mut self.postgres().await).await.map(drop),
+        };
+        refused.expect_err(sql).to_string()
+    }
+
+    /// Lets anything be written to the audit, as whoever owns its tables can: copies take their places, without triggers
+    /// and without rules for columns.
+    pub async fn unlock_audit(&self) {
+        for table in ["audit_entries", "audit_head"] {
+            let sql = format!(
+                "ALTER TABLE {table} RENAME TO kept_{table}; CREATE TABLE {table} AS SELECT * FROM kept_{table}"
+            );
+            self.execute(&sql).await;
+        }
+    }
+
+    /// Makes the unlocked audit what it was.
+    pub async fn restore_audit(&self) {
+        let restore = |table| format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table};");
+        self.execute(&["audit_entries", "audit_head"].map(restore).concat()).await;
+    }
+
+    /// Runs statements on the database of PostgreSQL at this URL.
     ///
     /// # Panics
     /// When a statement is refused.

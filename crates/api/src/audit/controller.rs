@@ -64,7 +64,7 @@ pub(crate) async fn list(
     page(&state, "audit", &filter, query).await
 }
 
-fn filter(query: &mut Query) -> AuditFilter {
+pub(super) fn filter(query: &mut Query) -> AuditFilter {
     AuditFilter {
         connector_id: None,
         actor: query.text("actor"),

@@ -1,6 +1,6 @@
 //! Audit entries as the contract writes them.
 
-use domain::audit::{ChainedEntry, FieldChange};
+use domain::audit::{ChainedEntry, FieldChange, Verification};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -106,5 +106,45 @@ impl From<ChainedEntry> for AuditEntryDto {
             previous_hash: hex::encode(previous_hash),
             hash: hex::encode(hash),
         }
+    }
+}
+
+/// What came of a verification.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AuditVerification)]
+pub(super) struct VerificationDto {
+    /// Whether every entry is the one that was written at its place.
+    valid: bool,
+    /// How many entries there are.
+    #[schema(minimum = 0)]
+    entries: i64,
+    /// The end of the trail as it stands. Of a valid one, keep it elsewhere as an anchor.
+    head: AuditHeadDto,
+    /// The number of the first entry that is wrong or missing; null also where no number can be named.
+    #[schema(required)]
+    first_invalid_sequence: Option<i64>,
+    /// What is wrong, for people.
+    #[schema(required, example = "entry 3 is missing")]
+    problem: Option<String>,
+}
+
+/// The end of the trail.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditHead)]
+pub(super) struct AuditHeadDto {
+    /// The number of the newest entry; 0 where there is none.
+    sequence: i64,
+    /// Its hash; 64 zeros where there is none.
+    hash: String,
+}
+
+impl From<Verification> for VerificationDto {
+    fn from(verification: Verification) -> Self {
+        let Verification { entries, sequence, hash, fault } = verification;
+        let (valid, head) = (fault.is_none(), AuditHeadDto { sequence, hash });
+        let (first_invalid_sequence, problem) =
+            fault.map_or((None, None), |fault| (fault.sequence, Some(fault.problem)));
+        Self { valid, entries, head, first_invalid_sequence, problem }
     }
 }

@@ -56,6 +56,8 @@ problems! {
         "No call of this id exists for you. Logs are kept for a limited time.";
     MethodNotAllowed = "method-not-allowed", 405, "The path does not have this method",
         "The path exists with other methods; the header `Allow` lists them.";
+    NotAcceptable = "not-acceptable", 406, "There is no such representation",
+        "`Accept` allows none of the media types that the operation answers. `detail` names them.";
     RequestTimeout = "request-timeout", 408, "The request took too long to arrive",
         "The head of a request has 10 s to arrive, its body 30 s. Send it again.";
     ConnectorNameTaken = "connector-name-taken", 409, "Another connector has this name",
@@ -127,6 +129,7 @@ impl ProblemCode {
             403 => Self::Forbidden,
             404 => Self::NotFound,
             405 => Self::MethodNotAllowed,
+            406 => Self::NotAcceptable,
             408 => Self::RequestTimeout,
             413 => Self::PayloadTooLarge,
             414 => Self::UrlTooLong,

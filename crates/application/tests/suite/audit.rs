@@ -3,7 +3,7 @@
 use application::connector::Precondition;
 use application::error::Error;
 use domain::access::{Actor, ActorType};
-use domain::audit::{Action, AuditEntry, AuditFilter, ChainedEntry, GENESIS};
+use domain::audit::{Action, AuditEntry, AuditFilter, AuditHead, ChainedEntry, GENESIS};
 use domain::connector::ConnectorDraft;
 use domain::page::{PageRequest, PageSize};
 use serde_json::{Value, json};
@@ -154,4 +154,60 @@ async fn a_trail_that_cannot_be_read_is_no_empty_trail() {
     world.storage.take_away(Operation::ListEntries);
     let refused = world.audit.list(&AuditFilter::default(), &PageRequest::default()).await;
     assert!(matches!(refused, Err(Error::StoreUnavailable(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn se_a_5_a_trail_is_verified_against_an_anchor() {
+    let world = World::new();
+    let id = world.enabled(open_draft()).await;
+    let anchor = world.audit.head().await.expect("a head");
+    assert_eq!(anchor.sequence, 2);
+    world.connectors.disable(&context(), id, None).await.expect("disabled");
+    let verified = world.audit.verify(Some(anchor)).await.expect("verified");
+    assert_eq!((verified.entries, verified.fault), (3, None));
+    let foreign = AuditHead { hash: [7; 32], ..anchor };
+    let verified = world.audit.verify(Some(foreign)).await.expect("an invalid trail is an answer");
+    assert_eq!(verified.fault.expect("a fault").sequence, Some(2));
+    world.storage.take_away(Operation::VerifyChain);
+    let refused = world.audit.verify(None).await;
+    assert!(matches!(refused, Err(Error::StoreUnavailable(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_head_is_the_stores_and_the_last_one_seen_while_the_store_is_away() {
+    let world = World::new();
+    world.storage.take_away(Operation::AuditHead);
+    assert_eq!(world.audit.head().await, None);
+    world.storage.bring_back(Operation::AuditHead);
+    assert_eq!(world.audit.head().await, Some(AuditHead::EMPTY));
+    world.enabled(open_draft()).await;
+    let head = world.audit.head().await;
+    assert_eq!(head.map(|head| head.sequence), Some(2));
+    world.storage.take_away(Operation::AuditHead);
+    assert_eq!(world.audit.head().await, head);
+}
+
+#[tokio::test]
+async fn an_export_has_what_there_was_when_it_began() {
+    let world = World::new();
+    let id = world.enabled(open_draft()).await;
+    for number in 0..200 {
+        let turned = if number % 2 == 0 {
+            world.connectors.disable(&context(), id, None).await
+        } else {
+            world.connectors.enable(&context(), id, None).await
+        };
+        turned.expect("switched");
+    }
+    let mut export = world.audit.export(AuditFilter::default()).await.expect("begun");
+    world.connectors.disable(&context(), id, None).await.expect("disabled");
+    let mut sizes = Vec::new();
+    while let Some(entries) = export.next().await.expect("read") {
+        sizes.push(entries.len());
+    }
+    assert_eq!(sizes, [200, 2]);
+    let mut export = world.audit.export(AuditFilter::default()).await.expect("begun");
+    export.next().await.expect("read").expect("a page");
+    world.storage.take_away(Operation::ReadEntries);
+    assert!(matches!(export.next().await, Err(Error::StoreUnavailable(_))));
 }

@@ -1,13 +1,19 @@
 //! The tables `audit_entries` and `audit_head`.
 
+mod chain;
+
 use async_trait::async_trait;
 use domain::access::{Actor, ActorType};
-use domain::audit::{Action, AuditEntry, AuditFilter, ChainHash, ChainedEntry, FieldChange, changes_as_json};
+use domain::audit::{
+    Action, AuditEntry, AuditFilter, AuditHead, ChainedEntry, FieldChange, StoredEntry, Verification, changes_as_json,
+};
 use domain::correlation::CorrelationId;
+use domain::error::StorageError;
 use domain::id::ConnectorId;
 use domain::page::{Page, PageRequest};
 use domain::repository::{AuditTrail, StorageResult};
 use sqlx::FromRow;
+use tracing::Instrument;
 
 use super::SqlStorage;
 use super::columns::{Digest, Id, Json, Timestamp};
@@ -83,13 +89,13 @@ struct HeadRow {
 }
 
 impl Stored for HeadRow {
-    type Domain = (i64, ChainHash);
+    type Domain = AuditHead;
 
     const TABLE: &'static str = "audit_head";
     const KEY: &'static str = "sequence";
 
-    fn read(self) -> Result<(i64, ChainHash), Unreadable> {
-        Ok((self.sequence, self.hash.0))
+    fn read(self) -> Result<AuditHead, Unreadable> {
+        Ok(AuditHead { sequence: self.sequence, hash: self.hash.0 })
     }
 }
 
@@ -108,14 +114,15 @@ fn changes(stored: serde_json::Value) -> Option<Vec<FieldChange>> {
         .collect()
 }
 
-/// Puts an entry at the end of the chain.
-pub(super) async fn append(transaction: &mut Session, entry: &AuditEntry) -> StorageResult<()> {
-    let (sequence, previous_hash) = only(fetch!(transaction, HeadRow, ADVANCE)?, HeadRow::TABLE)?;
-    let ChainedEntry { entry, hash, .. } = ChainedEntry::append(entry.clone(), sequence, previous_hash);
+/// Puts an entry at the end of the chain, and answers the new end. It is the end once [`commit`] has told so.
+pub(super) async fn append(transaction: &mut Session, entry: &AuditEntry) -> StorageResult<AuditHead> {
+    let advanced = only(fetch!(transaction, HeadRow, ADVANCE)?, HeadRow::TABLE)?;
+    let chained = ChainedEntry::append(entry.clone(), advanced.sequence, advanced.hash);
+    let ChainedEntry { entry, previous_hash, hash, .. } = &chained;
     execute!(
         transaction,
         INSERT,
-        sequence,
+        chained.sequence,
         Timestamp(entry.at),
         &entry.actor.name,
         entry.actor.kind.as_str(),
@@ -126,11 +133,25 @@ pub(super) async fn append(transaction: &mut Session, entry: &AuditEntry) -> Sto
         Json(changes_as_json(&entry.changes)),
         entry.correlation_id.as_str(),
         entry.source_address.map(|address| address.to_string()),
-        Digest(previous_hash),
-        Digest(hash),
+        Digest(*previous_hash),
+        Digest(*hash),
     )?;
-    execute!(transaction, "UPDATE audit_head SET hash = $1 WHERE id = 1", Digest(hash))?;
-    Ok(())
+    execute!(transaction, "UPDATE audit_head SET hash = $1 WHERE id = 1", Digest(*hash))?;
+    Ok(chained.head())
+}
+
+/// Commits, and tells of every new end of the chain. Goes on when its caller goes away: who keeps the ends elsewhere
+/// must not miss one that was committed.
+pub(super) async fn commit(transaction: Session, heads: Vec<AuditHead>) -> StorageResult<()> {
+    let committing = async move {
+        transaction.commit().await?;
+        for AuditHead { sequence, hash } in heads {
+            tracing::info!(target: "audit_head", sequence, hash = hex::encode(hash), "the audit has a new head");
+        }
+        Ok(())
+    };
+    let committed = tokio::spawn(committing.in_current_span()).await;
+    committed.map_err(|error| StorageError::Failed { context: "committing".to_owned(), source: Some(error.into()) })?
 }
 
 #[async_trait]
@@ -146,10 +167,34 @@ impl AuditTrail for SqlStorage {
         };
         Ok(Page::of(found, page.size, |entry| entry.sequence))
     }
+
+    async fn audit_head(&self) -> StorageResult<AuditHead> {
+        let sql = "SELECT sequence, hash FROM audit_head WHERE id = 1";
+        only(fetch!(&mut self.pool.reader().await?, HeadRow, sql)?, HeadRow::TABLE)
+    }
+
+    async fn verify_chain(&self, anchor: Option<AuditHead>) -> StorageResult<Verification> {
+        chain::verify(self.pool.snapshot().await?, anchor).await
+    }
+
+    async fn read_entries(
+        &self,
+        filter: &AuditFilter,
+        until: i64,
+        page: &PageRequest<i64>,
+    ) -> StorageResult<Page<StoredEntry, i64>> {
+        chain::read(&mut self.pool.reader().await?, filter, until, page).await
+    }
 }
 
 /// The query of one page, or `None` when there can be no such row.
 pub(super) fn page(filter: &AuditFilter, page: &PageRequest<i64>) -> Option<(String, Vec<Value>)> {
+    let mut conditions = conditions(filter);
+    conditions.add_some("sequence < ?", page.after.map(Value::Number));
+    conditions.page(SELECT, " ORDER BY sequence DESC", page.size)
+}
+
+fn conditions(filter: &AuditFilter) -> Conditions {
     let mut conditions = Conditions::default();
     conditions.add_some("connector_id = ?", filter.connector_id.map(|id| Value::Id(Id(id.as_uuid()))));
     conditions.add_some("actor = ?", filter.actor.clone().map(Value::Text));
@@ -158,6 +203,5 @@ pub(super) fn page(filter: &AuditFilter, page: &PageRequest<i64>) -> Option<(Str
     conditions.add_some("correlation_id = ?", correlation_id);
     conditions.add_some("at >= ?", filter.from.map(|from| Value::Time(Timestamp(from))));
     conditions.add_some("at < ?", filter.to.map(|to| Value::Time(Timestamp(to))));
-    conditions.add_some("sequence < ?", page.after.map(Value::Number));
-    conditions.page(SELECT, " ORDER BY sequence DESC", page.size)
+    conditions
 }

@@ -34,6 +34,18 @@ impl Pool {
         link.map(Session::new).map_err(storage_error)
     }
 
+    /// A session that reads everything as it stands at its first statement, and holds nobody up. Dropping it ends it.
+    pub(super) async fn snapshot(&self) -> StorageResult<Session> {
+        let mut session = self.reader().await?;
+        session.in_transaction = true;
+        let statement = match self {
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::Sqlite { .. } => "BEGIN",
+        };
+        within(session.link().control(statement)).await.map_err(storage_error)?;
+        Ok(session)
+    }
+
     /// A session whose every statement is a transaction of its own.
     pub(super) async fn writer(&self) -> StorageResult<Session> {
         let link = match self {

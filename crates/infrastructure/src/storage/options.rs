@@ -24,11 +24,18 @@ pub struct StorageOptions {
     pub acquire_timeout: Duration,
     /// How long a write to an embedded store waits for another process, such as a command, that is writing to it.
     pub busy_timeout: Duration,
+    /// Whether the file of an embedded store is made when it is missing, and made ready for many readers.
+    pub create_missing: bool,
 }
 
 impl Default for StorageOptions {
     fn default() -> Self {
-        Self { max_connections: 20, acquire_timeout: Duration::from_secs(3), busy_timeout: Duration::from_secs(5) }
+        Self {
+            max_connections: 20,
+            acquire_timeout: Duration::from_secs(3),
+            busy_timeout: Duration::from_secs(5),
+            create_missing: true,
+        }
     }
 }
 
@@ -89,7 +96,11 @@ impl StorageOptions {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal))
+            .connect_with(if self.create_missing {
+                options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
+            } else {
+                options.clone()
+            })
             .await
             .map_err(|error| cannot_open(path, error))?;
         let readers = SqlitePoolOptions::new()

@@ -36,12 +36,13 @@ impl Retention for SqlStorage {
             Aged::Bodies => execute!(&mut transaction, BODIES, first_id(before), Timestamp(before), batch)?,
             Aged::Logs => execute!(&mut transaction, LOGS, Timestamp(before), batch)?,
         };
+        let mut heads = Vec::new();
         if removed > 0 {
             // Last: who appends holds the end of the chain against all others until the commit.
-            audit::append(&mut transaction, &purge.entry(removed, act)).await?;
+            heads.push(audit::append(&mut transaction, &purge.entry(removed, act)).await?);
         }
         // Of nothing as well: dropping a transaction ends it somewhat later, and the lock with it.
-        transaction.commit().await?;
+        audit::commit(transaction, heads).await?;
         Ok(Purged::Removed(removed))
     }
 }

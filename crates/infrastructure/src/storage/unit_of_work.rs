@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::api_key::{ApiKey, KeyChange};
+use domain::audit::{AuditEntry, AuditHead};
 use domain::connector::{Change, Connector};
 use domain::error::StorageError;
 use domain::id::ConnectorId;
@@ -16,11 +17,22 @@ pub(super) struct SqlUnitOfWork {
     transaction: Session,
     /// The engines disagree about what a transaction keeps after a statement of it failed; this one keeps nothing.
     failed: bool,
+    /// The ends of the audit's chain that the commit will make.
+    heads: Vec<AuditHead>,
 }
 
 impl SqlUnitOfWork {
     pub(super) fn new(transaction: Session) -> Self {
-        Self { transaction, failed: false }
+        Self { transaction, failed: false, heads: Vec::new() }
+    }
+
+    /// Writes the entry of a change whose row was saved.
+    async fn audited(&mut self, saved: StorageResult<()>, entry: &AuditEntry) -> StorageResult<()> {
+        let appended = match saved {
+            Ok(()) => audit::append(&mut self.transaction, entry).await,
+            Err(error) => Err(error),
+        };
+        self.noted(appended).map(|head| self.heads.push(head))
     }
 
     fn noted<T>(&mut self, answer: StorageResult<T>) -> StorageResult<T> {
@@ -42,19 +54,13 @@ impl UnitOfWork for SqlUnitOfWork {
     }
 
     async fn save(&mut self, change: &Change) -> StorageResult<()> {
-        let saved = match connector::save(&mut self.transaction, change).await {
-            Ok(()) => audit::append(&mut self.transaction, change.entry()).await,
-            Err(error) => Err(error),
-        };
-        self.noted(saved)
+        let saved = connector::save(&mut self.transaction, change).await;
+        self.audited(saved, change.entry()).await
     }
 
     async fn save_key(&mut self, change: &KeyChange) -> StorageResult<()> {
-        let saved = match api_key::save(&mut self.transaction, change).await {
-            Ok(()) => audit::append(&mut self.transaction, change.entry()).await,
-            Err(error) => Err(error),
-        };
-        self.noted(saved)
+        let saved = api_key::save(&mut self.transaction, change).await;
+        self.audited(saved, change.entry()).await
     }
 
     async fn keep_answer(&mut self, claim: &IdempotencyClaim, answer: &StoredAnswer) -> StorageResult<bool> {
@@ -66,6 +72,6 @@ impl UnitOfWork for SqlUnitOfWork {
         if self.failed {
             return Err(StorageError::unreadable("committing a unit of work of which a part failed; nothing is kept"));
         }
-        self.transaction.commit().await
+        audit::commit(self.transaction, self.heads).await
     }
 }

@@ -63,7 +63,8 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
         }
     });
     if let Some(metrics) = metrics {
-        tokio::spawn(metrics.serve(services.execution.clone(), leases.clone(), services.ids.clone(), upkeep.clone()));
+        let (execution, audit) = (services.execution.clone(), services.audit.clone());
+        tokio::spawn(metrics.serve(execution, leases.clone(), audit, services.ids.clone(), upkeep.clone()));
     }
     let serving = tokio::spawn(door.serve(router, leaving.clone(), shutdown.clone().cancelled_owned()));
     let signal = signals.next().await;

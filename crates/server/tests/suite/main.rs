@@ -1,6 +1,7 @@
 //! The built program, from outside: started in an empty directory with an empty environment, on ports of the system's
 //! choice.
 
+mod audit;
 #[cfg(all(feature = "aws", feature = "azure"))]
 mod cloud_secrets;
 mod commands;
@@ -14,6 +15,7 @@ mod logging;
 mod metrics;
 mod oauth2;
 mod retention;
+mod roles;
 mod serving;
 mod slow_clients;
 mod support;

@@ -88,6 +88,27 @@ async fn rl_5_the_breaker_the_quota_and_every_other_metric_are_seen(#[values(Sql
     assert_eq!(service.get("/metrics").await.status, 404, "it is not where callers come");
 }
 
+#[rstest]
+#[tokio::test]
+async fn se_a_5_every_replica_shows_the_newest_head_of_the_audit_and_no_other(
+    #[values(Sqlite, Postgres)] engine: Engine,
+) {
+    let mut service = Service::configured(engine, &[OWN_PORT]).await;
+    let address = service.metrics_address();
+    let text = metrics(address).await;
+    assert_eq!(value(&text, "connectors_audit_head_sequence"), Some(0.0), "{text}");
+    for name in ["one", "two", "three"] {
+        // By another process.
+        service.run(&["keys", "create", "--name", name, "--role", "viewer"]);
+        let newest = service.items("/api/v1/audit").await.swap_remove(0);
+        let text = metrics(address).await;
+        assert_eq!(value(&text, "connectors_audit_head_sequence"), newest["sequence"].as_f64());
+        let shown: Vec<&str> = text.lines().filter(|line| line.starts_with("connectors_audit_head_info{")).collect();
+        let (sequence, hash) = (&newest["sequence"], &newest["hash"]);
+        assert_eq!(shown, [format!("connectors_audit_head_info{{sequence=\"{sequence}\",hash={hash}}} 1")]);
+    }
+}
+
 #[test]
 fn a_chosen_address_that_is_taken_ends_the_start() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -106,6 +106,7 @@ async fn an_entry_that_cannot_be_read_is_named(#[values(Engine::Sqlite, Engine::
     let database = TestDatabase::start(engine).await;
     let storage = database.storage().await;
     registered(&storage, 1, Actor::local()).await;
+    database.unlock_audit().await;
     database.execute("UPDATE audit_entries SET changes = '[7]'").await;
     match storage.list_entries(&AuditFilter::default(), &PageRequest::default()).await {
         Err(StorageError::Failed { context, .. }) => assert_eq!(context, "reading audit_entries 1"),

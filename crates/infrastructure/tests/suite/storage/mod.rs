@@ -2,6 +2,8 @@
 
 mod api_keys;
 mod audit;
+mod audit_chain;
+mod audit_lock;
 mod availability;
 mod call_lists;
 mod calls;

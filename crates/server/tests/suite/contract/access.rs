@@ -35,7 +35,7 @@ fn permission(operation: &Operation) -> &'static str {
         "enableConnector" | "disableConnector" => "switch",
         "testConnector" | "testConnectorDraft" => "test",
         "createConnector" | "updateConnector" | "deleteConnector" => "configure",
-        "listConnectorAudit" | "listAudit" => "audit",
+        "listConnectorAudit" | "listAudit" | "verifyAudit" | "exportAudit" => "audit",
         other => panic!("{other} is not in the matrix"),
     }
 }

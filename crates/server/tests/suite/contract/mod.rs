@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod audit_verification;
 mod availability;
 mod call_limits;
 mod connection_tests;

@@ -81,6 +81,12 @@ pub(super) const CROWD: Row = Row { number: 17, small: 1_000, whole: 10_000 };
 /// Connectors that are disabled during a back-off: rounds of twenty.
 pub(super) const DISABLED: Row = Row { number: 19, small: 1, whole: 10 };
 
+/// An audit that was tampered with: entries that each tampering is done to, on each of two engines.
+pub(super) const TAMPERED: Row = Row { number: 20, small: 1, whole: 12 };
+
+/// A hundred writers on three replicas: changes of each. No row of the table: SE-A-5 asks for it.
+pub(super) const WRITTEN: Row = Row { number: 0, small: 3, whole: 100 };
+
 /// A steady rate with faults: seconds.
 pub(super) const SOAKED: Row = Row { number: 21, small: 4, whole: 3_600 };
 

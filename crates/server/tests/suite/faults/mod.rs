@@ -32,7 +32,9 @@ mod soak;
 mod spellings;
 mod stops;
 mod storm;
+mod tampering;
 mod upstream;
+mod writers;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
