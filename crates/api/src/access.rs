@@ -13,6 +13,7 @@ use url::{Host, Url};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::context::source_address;
+use crate::openapi;
 use crate::problem::{Problem, ProblemCode};
 use crate::state::{ApiState, Authentication};
 
@@ -155,9 +156,10 @@ fn unauthenticated(challenge: &'static str, detail: &str) -> Problem {
         .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
 
-/// Routes that only a principal with this permission reaches.
+/// Routes that only a principal with this permission reaches; the document says so of each.
 pub(crate) fn needs(permission: Permission, routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
-    let (schemas, paths, methods) = routes;
+    let (schemas, mut paths, methods) = routes;
+    paths.paths.values_mut().for_each(|path| openapi::require(permission, path));
     let guard = from_fn(move |request: Request, next: Next| authorise(permission, request, next));
     (schemas, paths, methods.route_layer(guard))
 }

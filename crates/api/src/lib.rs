@@ -3,6 +3,7 @@
 
 mod access;
 mod answer;
+mod api_keys;
 mod audit;
 mod body;
 mod connectors;
@@ -24,6 +25,7 @@ mod operational;
 mod precondition;
 mod problem;
 mod query;
+mod reason;
 mod router;
 mod security_headers;
 mod segment;

@@ -74,6 +74,39 @@ impl Members {
         (texts.len() == count).then_some(texts)
     }
 
+    /// The same, or null where the member has none.
+    pub(crate) fn nullable_texts(&mut self, name: &str, most: usize) -> Option<Vec<String>> {
+        if self.object.get(name).is_some_and(Value::is_null) {
+            self.object.remove(name);
+            return None;
+        }
+        self.texts(name, most)
+    }
+
+    /// Text that `parse` understands; `expected` says what would be right.
+    pub(crate) fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.faults.push(pointer_to("", name), FaultCode::InvalidValue, expected);
+        }
+        parsed
+    }
+
+    /// The same, or null where the member has none.
+    pub(crate) fn nullable_parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        if self.object.get(name).is_some_and(Value::is_null) {
+            self.object.remove(name);
+            return None;
+        }
+        self.parsed(name, expected, parse)
+    }
+
     /// An object of at most [`MAX_PARAMETERS`] scalars, as text: `{"page": 1}` is `page=1`. More are one fault.
     pub(crate) fn scalars(&mut self, name: &str) -> Vec<(String, String)> {
         match self.object.remove(name) {

@@ -1,9 +1,13 @@
 //! The OpenAPI 3.1 document: what the handlers say of themselves, and what holds for all of them.
 
+use domain::access::{Permission, Role};
+use domain::api_key::KeyStatus;
 use domain::connector::{Capability, ConnectorStatus};
 use domain::integration_log::{HttpMethod, IntegrationStatus};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::PathItem;
 
 use crate::problem::ProblemDetails;
 
@@ -19,11 +23,34 @@ use crate::problem::ProblemDetails;
         (name = "Connectors", description = "Configured ways to external systems"),
         (name = "Execution", description = "Calls through connectors"),
         (name = "Integration logs", description = "What calls did"),
+        (name = "API keys", description = "By which callers are known"),
         (name = "Audit", description = "Who changed what"),
         (name = "Operational", description = "Probes and documentation"),
     )
 )]
 pub(crate) struct Document;
+
+/// The member of an operation that names the permission that it needs; an operation without it is open to everybody.
+const PERMISSION: &str = "x-required-permission";
+
+/// Says of the operations of a path which permission they need, and who has it.
+pub(crate) fn require(permission: Permission, path: &mut PathItem) {
+    let roles: Vec<String> = Role::ALL
+        .into_iter()
+        .filter(|role| role.allows(permission))
+        .map(|role| format!("`{}`", role.as_str()))
+        .collect();
+    let named = format!("Permission: `{}`. Roles: {}.", permission.as_str(), roles.join(", "));
+    let operations = [&mut path.get, &mut path.put, &mut path.post, &mut path.delete, &mut path.patch];
+    for operation in operations.into_iter().flatten() {
+        let described = operation.description.take().filter(|text| !text.is_empty());
+        operation.description = Some(described.into_iter().chain([named.clone()]).collect::<Vec<_>>().join("\n\n"));
+        operation
+            .extensions
+            .get_or_insert_with(Extensions::default)
+            .insert(PERMISSION.to_owned(), permission.as_str().into());
+    }
+}
 
 /// The document as it is served: pretty-printed, ending in a newline.
 pub(crate) fn print(document: &utoipa::openapi::OpenApi) -> String {
@@ -36,11 +63,12 @@ pub(crate) fn print(document: &utoipa::openapi::OpenApi) -> String {
 }
 
 /// The closed sets of the requests. Answers stay plain strings there: their readers must tolerate new values.
-fn choices() -> [(&'static str, Vec<&'static str>); 5] {
+fn choices() -> [(&'static str, Vec<&'static str>); 6] {
     [
         ("/ConnectorRequest/properties/authenticationType", vec!["None", "ApiKey", "Basic", "Bearer", "OAuth2"]),
         ("/ConnectorRequest/properties/retryJitter", vec!["Full", "None"]),
         ("/ConnectorRequest/properties/capabilities/items", Capability::ALL.map(Capability::as_str).to_vec()),
+        ("/CreateKeyRequest/properties/role", Role::ALL.map(Role::as_str).to_vec()),
         ("/ExecuteRequest/properties/operationType", vec!["pull", "push"]),
         ("/ExecuteRequest/properties/method", HttpMethod::ALL.map(HttpMethod::as_str).to_vec()),
     ]
@@ -54,8 +82,8 @@ fn complete(document: &mut Value) {
         }
     }
     open_objects(&mut document["components"]["schemas"]);
-    // A `ConnectorRequest` may carry the members along that only answers have.
-    for closed in ["ExecuteRequest", "SwitchRequest"] {
+    // The other requests may carry the members along that only answers have.
+    for closed in ["ExecuteRequest", "RevokeKeyRequest", "SwitchRequest"] {
         document["components"]["schemas"][closed]["additionalProperties"] = json!(false);
     }
     refer_to_items(&mut document["components"]["schemas"]);
@@ -120,7 +148,7 @@ fn open_objects(schema: &mut Value) {
 
 /// The operations that take an `Idempotency-Key`.
 fn is_named(operation: Option<&str>) -> bool {
-    matches!(operation, Some("createConnector" | "executeCall"))
+    matches!(operation, Some("createConnector" | "createKey" | "executeCall"))
 }
 
 fn complete_named(status: &str, response: &mut Value) {
@@ -162,6 +190,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
             "schema": { "type": "string" }
         }));
     }
+    if operation[PERMISSION].is_null() {
+        operation["security"] = json!([]);
+    }
     // A body that can be left out is still not null.
     if let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema")
         && let Some(reference) = schema["oneOf"]
@@ -187,11 +218,15 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
 fn parameter_choices(path: &str, name: &str) -> Option<Value> {
     match name {
         "status" if path.ends_with("/logs") => Some(json!(IntegrationStatus::ALL.map(IntegrationStatus::as_str))),
+        "status" if path.ends_with("/keys") => Some(json!(KeyStatus::ALL.map(KeyStatus::as_str))),
+        "role" => Some(json!(Role::ALL.map(Role::as_str))),
         "status" => Some(json!([ConnectorStatus::Enabled.as_str(), ConnectorStatus::Disabled.as_str()])),
         "capability" => Some(json!(Capability::ALL.map(Capability::as_str))),
         _ => None,
     }
 }
+
+const NOT_FOUND: &str = "`connector-not-found`, `log-not-found` or `not-found`";
 
 /// What can happen to every operation of this kind.
 fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)> {
@@ -204,7 +239,8 @@ fn common_problems(path: &str, method: &str) -> Vec<(&'static str, &'static str)
         ("500", "`internal-error`"),
     ];
     if path.contains('{') && path != "/api/v1/connectors/logs/by-correlation/{correlationId}" {
-        problems.push(("404", "`connector-not-found`, `log-not-found` or `not-found`"));
+        let found = if path.contains("{keyId}") { "`key-not-found`" } else { NOT_FOUND };
+        problems.push(("404", found));
     }
     if path.starts_with("/api/") {
         problems.extend([

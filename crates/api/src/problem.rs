@@ -92,7 +92,18 @@ impl From<Error> for Problem {
         match error {
             Error::ConnectorNotFound => Self::new(ProblemCode::ConnectorNotFound, "there is no connector of this id"),
             Error::LogNotFound => Self::new(ProblemCode::LogNotFound, "there is no integration log of this id"),
-            Error::KeyNotFound => Self::new(ProblemCode::NotFound, "there is no current API key of this name"),
+            Error::KeyNotFound => Self::new(ProblemCode::KeyNotFound, "there is no API key of this id"),
+            Error::KeyNameTaken => Self {
+                errors: vec![Fault {
+                    pointer: "/name".to_owned(),
+                    code: FaultCode::Duplicate,
+                    detail: "must be unique among the keys that are not revoked".to_owned(),
+                }],
+                ..Self::new(ProblemCode::KeyNameTaken, "another API key has this name, and is not revoked")
+            },
+            Error::GrantBeyondCaller => {
+                Self::new(ProblemCode::Forbidden, "a key may not allow more than its maker is allowed")
+            }
             Error::Invalid(faults) => Self::invalid(&faults),
             Error::NameTaken => Self {
                 errors: vec![Fault {

@@ -9,6 +9,15 @@ use domain::fault::{FaultCode, Faults, pointer_to};
 
 use crate::problem::Problem;
 
+/// What would be right where [`moment`] reads nothing.
+pub(crate) const EXPECTED_MOMENT: &str = "must be a time such as `2026-01-31T04:05:00Z` (RFC 3339)";
+
+/// A moment of the years 1970 to 9999, which is what every store and every reader can hold.
+pub(crate) fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let at = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
+    (at.timestamp() >= 0 && at.timestamp() < 253_402_300_800).then_some(at)
+}
+
 /// The query parameters that have not been read yet, and the faults of those that have.
 pub(crate) struct Query {
     parameters: BTreeMap<String, String>,
@@ -65,11 +74,8 @@ impl Query {
 
     /// A moment.
     pub(crate) fn moment(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
-        self.parsed(name, "must be a time such as `2026-01-31T04:05:00Z` (RFC 3339)", |text| {
-            // A `+` of an offset arrives as a space where the client did not encode it.
-            let at = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok()?.with_timezone(&Utc);
-            (at.timestamp() >= 0 && at.timestamp() < 253_402_300_800).then_some(at)
-        })
+        // A `+` of an offset arrives as a space where the client did not encode it.
+        self.parsed(name, EXPECTED_MOMENT, |text| moment(&text.replace(' ', "+")))
     }
 
     /// A parameter that does not narrow the list (`limit`, `cursor`): read without becoming part of [`Self::filters`].

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use domain::access::Permission::{Audit, Configure, Execute, Read, Switch, Test};
+use domain::access::Permission::{Audit, Configure, Execute, ManageKeys, Read, Switch, Test};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -21,8 +21,8 @@ use crate::openapi::{self, Document};
 use crate::problem::{Problem, ProblemCode};
 use crate::state::{ApiState, Options, Services};
 use crate::{
-    audit, connectors, cors, docs, execution, head, integration_logs, metering, operational, problem, security_headers,
-    statistics,
+    api_keys, audit, connectors, cors, docs, execution, head, integration_logs, metering, operational, problem,
+    security_headers, statistics,
 };
 
 /// Every documented route.
@@ -47,6 +47,10 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(needs(Audit, routes!(audit::controller::list)))
         .routes(needs(Audit, routes!(audit::verification::verify)))
         .routes(needs(Audit, routes!(audit::export::export)))
+        .routes(needs(ManageKeys, routes!(api_keys::controller::create)))
+        .routes(needs(ManageKeys, routes!(api_keys::controller::list)))
+        .routes(needs(ManageKeys, routes!(api_keys::controller::get)))
+        .routes(needs(ManageKeys, routes!(api_keys::controller::revoke)))
         .routes(routes!(operational::controller::livez))
         .routes(routes!(operational::controller::readyz))
         .routes(routes!(problem::show_problem))

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::id::ConnectorId;
+use domain::id::{ApiKeyId, ConnectorId};
 
 use crate::problem::{Problem, ProblemCode};
 
@@ -25,4 +25,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 pub(crate) fn connector_id(text: &str) -> Result<ConnectorId, Problem> {
     ConnectorId::parse(text)
         .ok_or_else(|| Problem::new(ProblemCode::ConnectorNotFound, "there is no connector of this id"))
+}
+
+/// The id in a path; one that is no id names no key.
+pub(crate) fn key_id(text: &str) -> Result<ApiKeyId, Problem> {
+    ApiKeyId::parse(text).ok_or_else(|| Problem::new(ProblemCode::KeyNotFound, "there is no API key of this id"))
 }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use domain::access::Scope;
 use domain::audit::Act;
-use domain::connector::{BaseUrl, Change, Connector, ConnectorDraft, parse_reason};
+use domain::connector::{BaseUrl, Change, Connector, ConnectorDraft};
 use domain::destination::DestinationPolicy;
 use domain::error::StorageError;
 use domain::fault::{FaultCode, Faults};
 use domain::id::ConnectorId;
 use domain::page::{Page, PageRequest};
-use domain::raw_secret;
 use domain::repository::{ConnectorFilter, ConnectorPosition, Storage, UnitOfWork};
 use domain::secret_ref::SecretRef;
 
@@ -18,6 +17,7 @@ use crate::context::RequestContext;
 use crate::error::Error;
 use crate::idempotency::{Once, OnceAnswer, Recalled, recall};
 use crate::ports::{Clock, Ids, SecretError, SecretStore};
+use crate::reason;
 
 /// Which version of a connector its caller means to change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -233,8 +233,7 @@ impl ConnectorService {
         turn: impl FnOnce(Connector, Option<String>, &Act) -> Option<Change>,
     ) -> Result<Connector, Error> {
         let mut faults = Faults::new();
-        let reason =
-            faults.check("/reason", reason.map_or(Ok(()), raw_secret::refuse).and_then(|()| parse_reason(reason)));
+        let reason = faults.check("/reason", reason::read(reason));
         in_scope(context, id)?;
         let mut unit = self.storage.begin().await?;
         let current = held(unit.as_mut(), id).await?;

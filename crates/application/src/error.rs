@@ -36,9 +36,15 @@ pub enum Error {
     /// The request that has the idempotency key is still under way.
     #[error("the request with this idempotency key is under way")]
     IdempotencyKeyInFlight,
-    /// No current API key has the name.
-    #[error("no current API key has that name")]
+    /// There is no such API key, or, asked for by its name, no current one.
+    #[error("the API key does not exist")]
     KeyNotFound,
+    /// Another API key that is not revoked has the name.
+    #[error("the name is that of another API key")]
+    KeyNameTaken,
+    /// The caller would give away more than it has.
+    #[error("the caller may not do what the key would")]
+    GrantBeyondCaller,
     /// The store of connectors could not be reached; nothing was changed.
     #[error("the store is unavailable")]
     StoreUnavailable(#[source] StorageError),

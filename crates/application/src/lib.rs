@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod integration_log;
 pub mod lease;
 pub mod ports;
+mod reason;
 pub mod recovery;
 pub mod redaction;
 pub mod retention;

@@ -1,4 +1,4 @@
-//! Who may do what. The whole matrix is the one `match` in [`Role::allows`].
+//! Who may do what. The whole matrix is the one table in [`Role::permissions`].
 
 use std::collections::BTreeSet;
 
@@ -74,11 +74,28 @@ pub enum Permission {
     Configure,
     /// See the audit trail.
     Audit,
+    /// Make, see and revoke API keys.
+    ManageKeys,
 }
 
 impl Permission {
-    /// Every permission, for the test of the matrix.
-    pub const ALL: [Self; 6] = [Self::Read, Self::Execute, Self::Switch, Self::Test, Self::Configure, Self::Audit];
+    /// Every permission.
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::Execute, Self::Switch, Self::Test, Self::Configure, Self::Audit, Self::ManageKeys];
+
+    /// The permission as the OpenAPI document names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Execute => "execute",
+            Self::Switch => "switch",
+            Self::Test => "test",
+            Self::Configure => "configure",
+            Self::Audit => "audit",
+            Self::ManageKeys => "manage-keys",
+        }
+    }
 }
 
 /// What a principal may do.
@@ -103,18 +120,23 @@ impl Role {
     pub const ALL: [Self; 6] =
         [Self::Viewer, Self::Operator, Self::Approver, Self::Admin, Self::Auditor, Self::Service];
 
-    /// The matrix.
+    /// The matrix: a role, and all that it may do.
     #[must_use]
-    pub const fn allows(self, permission: Permission) -> bool {
+    pub const fn permissions(self) -> &'static [Permission] {
+        use Permission::{Audit, Execute, Read, Switch, Test};
         match self {
-            Self::Admin => true,
-            Self::Viewer | Self::Approver => matches!(permission, Permission::Read),
-            Self::Operator => {
-                matches!(permission, Permission::Read | Permission::Execute | Permission::Switch | Permission::Test)
-            }
-            Self::Auditor => matches!(permission, Permission::Read | Permission::Audit),
-            Self::Service => matches!(permission, Permission::Read | Permission::Execute),
+            Self::Viewer | Self::Approver => &[Read],
+            Self::Operator => &[Read, Execute, Switch, Test],
+            Self::Admin => &Permission::ALL,
+            Self::Auditor => &[Read, Audit],
+            Self::Service => &[Read, Execute],
         }
+    }
+
+    /// Whether it may do that.
+    #[must_use]
+    pub fn allows(self, permission: Permission) -> bool {
+        self.permissions().contains(&permission)
     }
 
     /// Whether this role leaves nothing out that the other one may do or see. Auditor, operator and approver are kept
@@ -176,6 +198,16 @@ impl Scope {
         }
     }
 
+    /// Whether everything that exists in `other` exists here.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(own), Self::Only(listed)) => listed.is_subset(own),
+        }
+    }
+
     /// Whether a call through `connector` exists for the principal; one through none does for those alone who see all.
     #[must_use]
     pub fn contains_call(&self, connector: Option<ConnectorId>) -> bool {
@@ -200,6 +232,12 @@ impl Principal {
     pub fn local() -> Self {
         Self { actor: Actor::local(), role: Role::Admin, scope: Scope::All }
     }
+
+    /// Whether it may give this role on these connectors to somebody: nobody gives more than they have.
+    #[must_use]
+    pub fn may_grant(&self, role: Role, scope: &Scope) -> bool {
+        self.role.includes(role) && self.scope.covers(scope)
+    }
 }
 
 #[cfg(test)]
@@ -216,19 +254,20 @@ mod tests {
                 format!("{:<8} {marks}", role.as_str())
             })
             .collect();
-        //                       Read Execute Switch Test Configure Audit
+        //        Read Execute Switch Test Configure Audit ManageKeys
         assert_eq!(
             rows,
             [
-                "viewer   x.....",
-                "operator xxxx..",
-                "approver x.....",
-                "admin    xxxxxx",
-                "auditor  x....x",
-                "service  xx...."
+                "viewer   x......",
+                "operator xxxx...",
+                "approver x......",
+                "admin    xxxxxxx",
+                "auditor  x....x.",
+                "service  xx....."
             ]
         );
     }
+
     #[test]
     fn a_role_that_includes_another_may_do_all_that_the_other_may() {
         for role in Role::ALL {
@@ -251,5 +290,14 @@ mod tests {
         assert_eq!(strongest(&[Role::Auditor, Role::Operator]), None);
         assert_eq!(strongest(&[Role::Service, Role::Viewer]), None);
         assert_eq!(strongest(&[Role::Approver, Role::Operator, Role::Viewer]), None);
+    }
+
+    #[test]
+    fn a_scope_covers_what_is_within_it() {
+        let only =
+            |ids: &[u128]| Scope::Only(ids.iter().map(|id| ConnectorId::new(uuid::Uuid::from_u128(*id))).collect());
+        assert!(Scope::All.covers(&Scope::All) && Scope::All.covers(&only(&[1])));
+        assert!(only(&[1, 2]).covers(&only(&[2])) && only(&[1]).covers(&only(&[])));
+        assert!(!only(&[1]).covers(&Scope::All) && !only(&[1]).covers(&only(&[1, 2])));
     }
 }

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use crate::access::{Actor, ActorType, Principal, Role, Scope};
 use crate::audit::{Act, Action, AuditEntry, Stamp, differences};
 use crate::fault::{FaultCode, Refusal};
-use crate::id::ApiKeyId;
+use crate::id::{ApiKeyId, ConnectorId};
 
 /// What every key begins with, so that people and secret scanners recognise one.
 pub const PREFIX: &str = "esgc_";
@@ -79,14 +80,73 @@ pub struct ApiKey {
     pub expires_at: Option<DateTime<Utc>>,
     /// Its revocation.
     pub revoked: Option<Stamp>,
+    /// When it was last taken, as far as that has been written: about a minute late.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// Whether a key is taken, or why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It is taken.
+    Active,
+    /// Its time is over, and nobody has revoked it; its name is still its own.
+    Expired,
+    /// Somebody has revoked it, whether its time was over or not.
+    Revoked,
+}
+
+impl KeyStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+
+    /// The status as the API spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Expired => "Expired",
+            Self::Revoked => "Revoked",
+        }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// Which keys are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyFilter {
+    /// Of this name, exactly; there may be several, of which all but one are revoked.
+    pub name: Option<String>,
+    /// Of this role.
+    pub role: Option<Role>,
+    /// In this state.
+    pub status: Option<KeyStatus>,
+    /// Bound to this connector.
+    pub connector_id: Option<ConnectorId>,
 }
 
 impl ApiKey {
-    /// The caller that presents this key at `now`; `None` once it is revoked or has expired.
+    /// The key's status at `now`.
     #[must_use]
-    pub fn principal(&self, now: DateTime<Utc>) -> Option<Principal> {
-        let current = self.revoked.is_none() && self.expires_at.is_none_or(|end| now < end);
-        current.then(|| Principal {
+    pub fn status(&self, now: DateTime<Utc>) -> KeyStatus {
+        match (&self.revoked, self.expires_at) {
+            (Some(_), _) => KeyStatus::Revoked,
+            (None, Some(end)) if end <= now => KeyStatus::Expired,
+            (None, _) => KeyStatus::Active,
+        }
+    }
+
+    /// The caller that presents a key of this digest at `now`; `None` once it is revoked or has expired.
+    #[must_use]
+    pub fn principal(&self, presented: &KeyDigest, now: DateTime<Utc>) -> Option<Principal> {
+        // The store has looked the digest up already, and how long that took says nothing about a key. What decides
+        // does not depend on how a store compares text.
+        let same = bool::from(self.digest.ct_eq(presented));
+        (same && self.status(now) == KeyStatus::Active).then(|| Principal {
             actor: Actor { name: self.name.as_str().to_owned(), kind: ActorType::ApiKey },
             role: self.role,
             scope: self.scope.clone(),
@@ -94,20 +154,20 @@ impl ApiKey {
     }
 
     /// The change that stores a new key.
-    pub fn create(self, act: &Act) -> KeyChange {
-        let entry = self.entry(Action::KeyCreated, &json!({}), act);
+    pub fn create(self, reason: Option<String>, act: &Act) -> KeyChange {
+        let entry = self.entry(Action::KeyCreated, &json!({}), reason, act);
         KeyChange { key: self, entry }
     }
 
     /// The change that revokes the key from now on; `None` when it is revoked already.
     #[must_use]
-    pub fn revoke(self, act: &Act) -> Option<KeyChange> {
+    pub fn revoke(self, reason: Option<String>, act: &Act) -> Option<KeyChange> {
         if self.revoked.is_some() {
             return None;
         }
         let before = self.audited();
         let key = Self { revoked: Some(act.stamp()), ..self };
-        let entry = key.entry(Action::KeyRevoked, &before, act);
+        let entry = key.entry(Action::KeyRevoked, &before, reason, act);
         Some(KeyChange { key, entry })
     }
 
@@ -117,6 +177,7 @@ impl ApiKey {
             Scope::Only(listed) => listed.iter().map(|id| json!(id.to_string())).collect(),
         };
         json!({
+            "id": self.id.to_string(),
             "name": self.name.as_str(),
             "role": self.role.as_str(),
             "connectors": connectors,
@@ -125,14 +186,14 @@ impl ApiKey {
         })
     }
 
-    fn entry(&self, action: Action, before: &Value, act: &Act) -> AuditEntry {
+    fn entry(&self, action: Action, before: &Value, reason: Option<String>, act: &Act) -> AuditEntry {
         AuditEntry {
             at: act.at,
             actor: act.actor.clone(),
             action,
             subject: format!("keys/{}", self.name.as_str()),
             connector_id: None,
-            reason: None,
+            reason,
             changes: differences(before, &self.audited()),
             correlation_id: act.correlation_id.clone(),
             source_address: act.source_address,
@@ -159,6 +220,12 @@ impl KeyChange {
     #[must_use]
     pub const fn entry(&self) -> &AuditEntry {
         &self.entry
+    }
+
+    /// The key after the change, for those who go on with it.
+    #[must_use]
+    pub fn into_key(self) -> ApiKey {
+        self.key
     }
 }
 

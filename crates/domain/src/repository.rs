@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::access::Scope;
-use crate::api_key::{ApiKey, KeyChange, KeyDigest};
+use crate::api_key::{ApiKey, KeyChange, KeyDigest, KeyFilter};
 use crate::audit::{AuditFilter, AuditHead, ChainedEntry, StoredEntry, Verification};
 use crate::connector::{Capability, Change, Connector, ConnectorStatus};
 use crate::error::StorageError;
-use crate::id::{ConnectorId, LeaseId, LogId};
+use crate::id::{ApiKeyId, ConnectorId, LeaseId, LogId};
 use crate::idempotency::{IdempotencyClaim, KeptAnswer, KnownKey, StoredAnswer};
 use crate::integration_log::{
     Attempt, CallIntent, Completion, IntegrationLog, IntegrationLogPage, LogFilter, LogOrder, LogPosition, Outcome,
@@ -177,14 +177,25 @@ pub trait AuditTrail: Send + Sync {
     ) -> StorageResult<Page<StoredEntry, i64>>;
 }
 
-/// Reading API keys.
+/// Reading API keys, and writing when they were used, which nobody audits.
 #[async_trait]
 pub trait ApiKeyRepository: Send + Sync {
     /// The key with this digest, revoked and expired ones included.
     async fn find_key(&self, digest: &KeyDigest) -> StorageResult<Option<ApiKey>>;
 
-    /// Every key, by name and age.
-    async fn list_keys(&self) -> StorageResult<Vec<ApiKey>>;
+    /// The key of this id, revoked and expired ones included.
+    async fn find_key_of_id(&self, id: ApiKeyId) -> StorageResult<Option<ApiKey>>;
+
+    /// Keys, the newest first; `at` is the moment at which their status is judged.
+    async fn list_keys(
+        &self,
+        filter: &KeyFilter,
+        at: DateTime<Utc>,
+        page: &PageRequest<ApiKeyId>,
+    ) -> StorageResult<Page<ApiKey, ApiKeyId>>;
+
+    /// Writes when keys were used, all or none. A later use that is written already stays.
+    async fn record_key_uses(&self, uses: &[(ApiKeyId, DateTime<Utc>)]) -> StorageResult<()>;
 }
 
 /// The rate limits and pauses of connectors, shared by all replicas and judged by the store's clock (RL-1, RL-2, RT-7).
@@ -262,6 +273,9 @@ pub trait UnitOfWork: Send {
 
     /// The key of this name that is not revoked, held against other changes.
     async fn key(&mut self, name: &str) -> StorageResult<Option<ApiKey>>;
+
+    /// The key of this id, held against other changes.
+    async fn key_of_id(&mut self, id: ApiKeyId) -> StorageResult<Option<ApiKey>>;
 
     /// Writes a change and its audit entry.
     ///

@@ -108,6 +108,9 @@ pub(crate) enum KeysCommand {
     Revoke {
         /// The name of the key
         name: String,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
 }
 
@@ -125,6 +128,9 @@ pub(crate) struct CreateKey {
     /// When it ends: 2026-12-31 (the end of that day in UTC) or 2026-12-31T18:00:00Z
     #[arg(long, value_name = "DATE", value_parser = expiry)]
     pub expires: Option<DateTime<Utc>>,
+    /// Why it is made, for the audit
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 impl Cli {

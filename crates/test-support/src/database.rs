@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::PostgresServer;
+use crate::postgres;
 
 /// Where a running PostgreSQL is, as a superuser of a database for maintenance.
 const POSTGRES: &str = "TEST_POSTGRES_URL";
@@ -155,6 +156,27 @@ impl TestDatabase {
                 let rows = query.fetch_all(&mut self.postgres().await).await.expect(sql);
                 rows.iter().map(|row| (0..row.len()).map(|column| text(row.get_unchecked(column))).collect()).collect()
             }
+        }
+    }
+
+    /// What somebody has who gets hold of the database: of SQLite every byte of its files, of PostgreSQL what `pg_dump`
+    /// writes.
+    ///
+    /// # Panics
+    /// When there is nothing to be had.
+    #[must_use]
+    pub fn dump(&self) -> Vec<u8> {
+        match &self.home {
+            Home::Directory { .. } => {
+                let path = self.url.strip_prefix("sqlite://").expect("a file");
+                let mut bytes = std::fs::read(path).expect("the file of the database");
+                // These are there only while somebody has it open.
+                for suffix in ["-wal", "-shm", "-journal"] {
+                    bytes.extend(std::fs::read(format!("{path}{suffix}")).unwrap_or_default());
+                }
+                bytes
+            }
+            Home::Server { .. } => postgres::dump(&self.url),
         }
     }
 

@@ -164,6 +164,14 @@ impl Drop for PostgresServer {
     }
 }
 
+/// What `pg_dump` writes about the database at this URL.
+pub(crate) fn dump(url: &str) -> Vec<u8> {
+    let dumped = Command::new(Path::new(&programs()).join("pg_dump")).arg(format!("--dbname={url}")).output();
+    let dumped = dumped.expect("pg_dump can be run");
+    assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+    dumped.stdout
+}
+
 /// One of the server's programs. PostgreSQL refuses to run as root.
 fn as_server(program: &str) -> Command {
     let mut command = Command::new("setpriv");

@@ -18,6 +18,7 @@ use crate::members::Members;
 use crate::precondition::{IfMatch, etag, is_current};
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::reason::reason;
 use crate::segment::{Segment, connector_id};
 use crate::state::ApiState;
 
@@ -253,12 +254,4 @@ pub(crate) async fn disable(
     let reason = reason(body)?;
     let connector = state.services.connectors.disable(&context, id, reason.as_deref()).await?;
     Ok(answered(StatusCode::OK, connector))
-}
-
-fn reason(OptionalJsonBody(body): OptionalJsonBody) -> Result<Option<String>, Problem> {
-    let Some(body) = body else { return Ok(None) };
-    let mut members = Members::of(body);
-    let reason = members.nullable_text("reason");
-    let faults = members.finish();
-    if faults.is_empty() { Ok(reason) } else { Err(Problem::invalid(&faults)) }
 }

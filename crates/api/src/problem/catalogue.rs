@@ -54,6 +54,8 @@ problems! {
         "No connector of this id exists for you. It may have been deleted, or your key may not be bound to it.";
     LogNotFound = "log-not-found", 404, "The integration log does not exist",
         "No call of this id exists for you. Logs are kept for a limited time.";
+    KeyNotFound = "key-not-found", 404, "The API key does not exist",
+        "No API key has this id. Keys are never removed; a revoked one is still found.";
     MethodNotAllowed = "method-not-allowed", 405, "The path does not have this method",
         "The path exists with other methods; the header `Allow` lists them.";
     NotAcceptable = "not-acceptable", 406, "There is no such representation",
@@ -62,6 +64,8 @@ problems! {
         "The head of a request has 10 s to arrive, its body 30 s. Send it again.";
     ConnectorNameTaken = "connector-name-taken", 409, "Another connector has this name",
         "Names are unique without regard to case. Choose another one, or change the existing connector.";
+    KeyNameTaken = "key-name-taken", 409, "Another API key has this name",
+        "A name is taken until its key is revoked, also when the key has expired. Revoke that key, or choose another name.";
     ConnectorEnabled = "connector-enabled", 409, "The connector is enabled",
         "Only a disabled connector can be deleted. Disable it first.";
     IdempotencyKeyInFlight = "idempotency-key-in-flight", 409, "The request with this key is under way",

@@ -1,16 +1,19 @@
 //! The tables `api_keys` and `api_key_connectors`.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::access::{Role, Scope};
-use domain::api_key::{ApiKey, KeyChange, KeyDigest, KeyName};
+use domain::api_key::{ApiKey, KeyChange, KeyDigest, KeyFilter, KeyName, KeyStatus};
 use domain::audit::Stamp;
 use domain::error::StorageError;
 use domain::id::{ApiKeyId, ConnectorId};
+use domain::page::{Page, PageRequest};
 use domain::repository::{ApiKeyRepository, StorageResult};
 use sqlx::FromRow;
 
 use super::SqlStorage;
 use super::columns::{Digest, Id, Timestamp};
+use super::conditions::{Conditions, Value};
 use super::connector::stamp;
 use super::engine::{Session, execute, fetch};
 use super::rows::{Stored, Unreadable, known};
@@ -20,7 +23,7 @@ macro_rules! select {
         concat!(
             "SELECT id, name, role, all_connectors, \
              (SELECT string_agg(CAST(connector_id AS TEXT), ',') FROM api_key_connectors WHERE key_id = id) \
-             AS connectors, digest, created_at, created_by, expires_at, revoked_at, revoked_by FROM api_keys",
+             AS connectors, digest, created_at, created_by, expires_at, revoked_at, revoked_by, last_used_at FROM api_keys",
             $rest
         )
     };
@@ -29,7 +32,8 @@ macro_rules! select {
 const FIND_BY_DIGEST: &str = select!(" WHERE digest = $1");
 const FIND_BY_NAME: &str = select!(" WHERE name = $1 AND revoked_at IS NULL");
 const FIND_BY_NAME_AND_HOLD: &str = select!(" WHERE name = $1 AND revoked_at IS NULL FOR UPDATE");
-const LIST: &str = select!(" ORDER BY name, created_at, id");
+const FIND_BY_ID: &str = select!(" WHERE id = $1");
+const FIND_BY_ID_AND_HOLD: &str = select!(" WHERE id = $1 FOR UPDATE");
 
 const INSERT: &str = "INSERT INTO api_keys (id, name, role, all_connectors, digest, created_at, created_by, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -37,6 +41,9 @@ const INSERT: &str = "INSERT INTO api_keys (id, name, role, all_connectors, dige
 const INSERT_CONNECTOR: &str = "INSERT INTO api_key_connectors (key_id, connector_id) VALUES ($1, $2)";
 
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2, revoked_by = $3 WHERE id = $1 AND revoked_at IS NULL";
+
+/// Only forward: replicas write what each of them has seen.
+const USE: &str = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 
 #[derive(FromRow)]
 struct KeyRow {
@@ -51,6 +58,7 @@ struct KeyRow {
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     revoked_by: Option<String>,
+    last_used_at: Option<Timestamp>,
 }
 
 impl TryFrom<KeyRow> for ApiKey {
@@ -67,6 +75,7 @@ impl TryFrom<KeyRow> for ApiKey {
             created: Stamp { at: row.created_at.0, by: row.created_by },
             expires_at: row.expires_at.map(|column| column.0),
             revoked: stamp(row.revoked_at, row.revoked_by),
+            last_used_at: row.last_used_at.map(|column| column.0),
         })
     }
 }
@@ -87,6 +96,12 @@ pub(super) async fn find_and_hold(transaction: &mut Session, name: &str) -> Stor
     // As for connectors: the transaction of SQLite holds everything already.
     let sql = if transaction.is_postgres() { FIND_BY_NAME_AND_HOLD } else { FIND_BY_NAME };
     Ok(fetch!(transaction, KeyRow, sql, name)?.into_iter().next())
+}
+
+/// The key of this id, held against other changes until the transaction ends.
+pub(super) async fn find_of_id_and_hold(transaction: &mut Session, id: ApiKeyId) -> StorageResult<Option<ApiKey>> {
+    let sql = if transaction.is_postgres() { FIND_BY_ID_AND_HOLD } else { FIND_BY_ID };
+    Ok(fetch!(transaction, KeyRow, sql, Id(id.as_uuid()))?.into_iter().next())
 }
 
 /// Writes the row of a change.
@@ -132,7 +147,59 @@ impl ApiKeyRepository for SqlStorage {
         Ok(found.into_iter().next())
     }
 
-    async fn list_keys(&self) -> StorageResult<Vec<ApiKey>> {
-        fetch!(&mut self.pool.reader().await?, KeyRow, LIST)
+    async fn find_key_of_id(&self, id: ApiKeyId) -> StorageResult<Option<ApiKey>> {
+        let found = fetch!(&mut self.pool.reader().await?, KeyRow, FIND_BY_ID, Id(id.as_uuid()))?;
+        Ok(found.into_iter().next())
     }
+
+    async fn list_keys(
+        &self,
+        filter: &KeyFilter,
+        at: DateTime<Utc>,
+        page: &PageRequest<ApiKeyId>,
+    ) -> StorageResult<Page<ApiKey, ApiKeyId>> {
+        let found = match self::page(filter, at, page) {
+            Some((sql, values)) => fetch!(&mut self.pool.reader().await?, KeyRow, sql; values)?,
+            None => Vec::new(),
+        };
+        Ok(Page::of(found, page.size, |key| key.id))
+    }
+
+    async fn record_key_uses(&self, uses: &[(ApiKeyId, DateTime<Utc>)]) -> StorageResult<()> {
+        let mut uses = uses.to_vec();
+        // In one order, so that replicas that write the same keys wait for each other and never in a circle.
+        uses.sort_unstable();
+        let mut transaction = self.pool.transaction().await?;
+        for (key, at) in uses {
+            execute!(&mut transaction, USE, Id(key.as_uuid()), Timestamp(at))?;
+        }
+        transaction.commit().await
+    }
+}
+
+/// The query of one page, or `None` when there can be no such row.
+pub(super) fn page(
+    filter: &KeyFilter,
+    at: DateTime<Utc>,
+    page: &PageRequest<ApiKeyId>,
+) -> Option<(String, Vec<Value>)> {
+    let mut conditions = Conditions::default();
+    conditions.add_some("name = ?", filter.name.clone().map(Value::Text));
+    conditions.add_some("role = ?", filter.role.map(|role| Value::Text(role.as_str().to_owned())));
+    let at = Value::Time(Timestamp(at));
+    match filter.status {
+        Some(KeyStatus::Active) => {
+            conditions.add("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)", [at]);
+        }
+        Some(KeyStatus::Expired) => conditions.add("revoked_at IS NULL AND expires_at <= ?", [at]),
+        Some(KeyStatus::Revoked) => conditions.add("revoked_at IS NOT NULL", []),
+        None => {}
+    }
+    conditions.add_some(
+        "id IN (SELECT key_id FROM api_key_connectors WHERE connector_id = ?)",
+        filter.connector_id.map(|id| Value::Id(Id(id.as_uuid()))),
+    );
+    // Ids are in order of creation.
+    conditions.add_some("id < ?", page.after.map(|id| Value::Id(Id(id.as_uuid()))));
+    conditions.page(select!(""), " ORDER BY id DESC", page.size)
 }

@@ -5,7 +5,7 @@ use domain::api_key::{ApiKey, KeyChange};
 use domain::audit::{AuditEntry, AuditHead};
 use domain::connector::{Change, Connector};
 use domain::error::StorageError;
-use domain::id::ConnectorId;
+use domain::id::{ApiKeyId, ConnectorId};
 use domain::idempotency::{IdempotencyClaim, StoredAnswer};
 use domain::repository::{StorageResult, UnitOfWork};
 
@@ -50,6 +50,11 @@ impl UnitOfWork for SqlUnitOfWork {
 
     async fn key(&mut self, name: &str) -> StorageResult<Option<ApiKey>> {
         let found = api_key::find_and_hold(&mut self.transaction, name).await;
+        self.noted(found)
+    }
+
+    async fn key_of_id(&mut self, id: ApiKeyId) -> StorageResult<Option<ApiKey>> {
+        let found = api_key::find_of_id_and_hold(&mut self.transaction, id).await;
         self.noted(found)
     }
 

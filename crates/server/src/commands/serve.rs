@@ -53,12 +53,14 @@ pub(crate) async fn serve(application: Application, door: Door, mut signals: Sig
     // The lease outlives the calls under way, which end after the signal.
     let upkeep = CancellationToken::new();
     let keeping = tokio::spawn({
-        let (leases, stop, ending) = (leases.clone(), upkeep.clone(), shutdown.clone());
+        let (leases, keys) = (leases.clone(), services.keys.clone());
+        let (stop, ending) = (upkeep.clone(), shutdown.clone());
         async move {
             tokio::join!(
                 outlive_panics("leases", || leases.keep(stop.clone())),
                 outlive_panics("recovery", || recovery.keep(stop.clone())),
                 outlive_panics("retention", || purger.keep(ending.clone())),
+                outlive_panics("uses of keys", || keys.uses().keep(stop.clone())),
             )
         }
     });

@@ -78,6 +78,37 @@ async fn a_key_ends_with_its_expiry(#[case] engine: Engine) {
     assert_eq!(status(&service, key.trim(), "/api/v1/connectors").await, 401);
 }
 
+#[rstest]
+#[case(Engine::Sqlite)]
+#[case(Engine::Postgres)]
+#[tokio::test]
+async fn se_a_2_the_last_use_of_a_key_outlives_the_process_that_saw_it(#[case] engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let program = program_on(&database);
+    let [first, second] = ["first", "second"].map(|name| {
+        program.succeed(&["keys", "create", "--name", name, "--role", "viewer", "--reason", "tests"]).trim().to_owned()
+    });
+    program.succeed(&["keys", "create", "--name", "unused", "--role", "viewer"]);
+    let service = program.start(&["serve"]);
+    for key in [&first, &second, &first, &second] {
+        assert_eq!(status(&service, key, "/api/v1/connectors").await, 200);
+    }
+    service.stop();
+    let used = database.rows("SELECT name, CAST(last_used_at AS TEXT) FROM api_keys ORDER BY name").await;
+    let known: Vec<_> = used.iter().map(|row| (row[0].as_str(), row[1] != "-")).collect();
+    assert_eq!(known, [("first", true), ("second", true), ("unused", false)]);
+    assert!(used[0][1] < used[1][1], "the last use of each: {used:?}");
+    let list = program.succeed(&["keys", "list"]);
+    let shown: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((shown[3][0], shown[3][7]), ("unused", "never"));
+    assert!(shown[1][7].starts_with("20") && shown[1][7].ends_with('Z'), "{list}");
+    assert_eq!(program.run(&["keys", "revoke", "first", "--reason", &"x".repeat(501)]).code, Some(2));
+    program.succeed(&["keys", "revoke", "first", "--reason", "done"]);
+    let reasons =
+        database.rows("SELECT action, reason FROM audit_entries WHERE subject = 'keys/first' ORDER BY sequence").await;
+    assert_eq!(reasons, [["key.created", "tests"], ["key.revoked", "done"]]);
+}
+
 #[test]
 fn keys_are_listed_with_everything_but_themselves() {
     let program = Program::new();
@@ -96,19 +127,19 @@ fn keys_are_listed_with_everything_but_themselves() {
     program.succeed(&["keys", "create", "--name", "ana", "--role", "viewer"]);
     let list = program.succeed(&["keys", "list"]);
     let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["NAME", "ROLE", "CONNECTORS", "CREATED", "EXPIRES", "REVOKED"]);
+    assert_eq!(rows[0], ["NAME", "ROLE", "CONNECTORS", "CREATED", "EXPIRES", "LAST", "USED", "REVOKED"]);
     assert_eq!(rows[1][..3], ["ana", "operator", "all"]);
-    assert_eq!(rows[1][4..], ["by", "local", "never", rows[1][7], "by", "local"]);
+    assert_eq!(rows[1][4..], ["by", "local", "never", "never", rows[1][8], "by", "local"]);
     assert_eq!(rows[2][..3], ["ana", "viewer", "all"]);
     assert_eq!(rows[3][..3], ["ben", "auditor", "all"]);
-    assert_eq!(rows[3][6..], ["2999-01-01T10:00:00Z", "no"]);
+    assert_eq!(rows[3][6..], ["2999-01-01T10:00:00Z", "never", "no"]);
     assert!(!list.contains(key.trim()));
 }
 
 #[rstest]
 #[case(&["--name", "a b", "--role", "viewer", "--expires", "2020-01-01"], &["--name: must be 1 to 100", "--expires: must be in the future"])]
 #[case(&["--name", "a", "--role", "service"], &["--connector: a key of the role `service` needs at least one connector"])]
-#[case(&["--name", "a", "--role", "service", "--connector", "0197a000-0000-7000-8000-000000000000"], &["--connector: there is no connector 0197a000-0000-7000-8000-000000000000"])]
+#[case(&["--name", "a", "--role", "service", "--connector", "0197a000-0000-7000-8000-000000000000"], &["--connector 0197a000-0000-7000-8000-000000000000: there is no connector of this id"])]
 #[case(&["--name", "a", "--role", "viewer", "--connector", "0197a000-0000-7000-8000-000000000000"], &["--connector: only a key of the role `service`"])]
 #[case(&["--name", "a", "--role", "boss"], &["possible values: viewer, operator, approver, admin, auditor, service"])]
 #[case(&["--name", "a", "--role", "viewer", "--expires", "31.12.2999"], &["write a date as 2026-12-31"])]

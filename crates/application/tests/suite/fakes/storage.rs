@@ -54,6 +54,7 @@ pub(crate) enum Operation {
     ReadEntries,
     FindKey,
     ListKeys,
+    RecordUses,
     Begin,
     Hold,
     Save,

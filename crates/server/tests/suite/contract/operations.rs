@@ -108,8 +108,8 @@ async fn a_body_that_is_no_json_is_400_and_one_that_is_too_large_413(#[values(Sq
         send(padded(1024 * 1024 + 1)).await.problem(413, "payload-too-large");
         assert!(matches!(send(padded(1024 * 1024)).await.status, 404 | 422), "{target}");
     }
-    for operation in
-        bodies().filter(|operation| !matches!(operation.id.as_str(), "enableConnector" | "disableConnector"))
+    for operation in bodies()
+        .filter(|operation| !matches!(operation.id.as_str(), "enableConnector" | "disableConnector" | "revokeKey"))
     {
         let nothing = service.request(&operation.method, &operation.target(UNKNOWN)).send().await;
         nothing.problem(400, "malformed-json");
@@ -136,9 +136,10 @@ async fn a_body_is_an_object(#[values(Sqlite, Postgres)] engine: Engine) {
 async fn an_unknown_id_is_404_with_the_code_of_its_kind(#[values(Sqlite, Postgres)] engine: Engine) {
     let service = Service::start(engine).await;
     let named: Vec<_> = operations().into_iter().filter(Operation::names_something).collect();
-    assert_eq!(named.len(), 10);
+    assert_eq!(named.len(), 12);
     for operation in named {
-        let code = if operation.path.contains("{logId}") { "log-not-found" } else { "connector-not-found" };
+        let kinds = [("{logId}", "log-not-found"), ("{keyId}", "key-not-found"), ("{id}", "connector-not-found")];
+        let code = kinds.iter().find(|(name, _)| operation.path.contains(name)).expect("a kind").1;
         for id in [UNKNOWN, "x", "%ff", "%2e%2e"] {
             let request = service.request(&operation.method, &operation.target(id));
             let answer = if operation.has_body { request.json(&json!({})) } else { request }.send().await;

@@ -19,13 +19,14 @@ impl Operation {
         self.path
             .replace("{id}", id)
             .replace("{logId}", id)
+            .replace("{keyId}", id)
             .replace("{correlationId}", "corr-12345")
             .replace("{code}", "not-found")
     }
 
     /// Whether an id of the path may be unknown.
     pub(crate) fn names_something(&self) -> bool {
-        self.path.contains("{id}") || self.path.contains("{logId}")
+        ["{id}", "{logId}", "{keyId}"].iter().any(|name| self.path.contains(name))
     }
 }
 

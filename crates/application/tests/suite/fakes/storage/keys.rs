@@ -1,7 +1,11 @@
-//! Reading API keys.
+//! API keys.
 
 use async_trait::async_trait;
-use domain::api_key::{ApiKey, KeyDigest};
+use chrono::{DateTime, Utc};
+use domain::access::Scope;
+use domain::api_key::{ApiKey, KeyDigest, KeyFilter};
+use domain::id::ApiKeyId;
+use domain::page::{Page, PageRequest};
 use domain::repository::{ApiKeyRepository, StorageResult};
 
 use super::{MemoryStorage, Operation};
@@ -12,9 +16,36 @@ impl ApiKeyRepository for MemoryStorage {
         Ok(self.enter(Operation::FindKey)?.tables.keys.iter().find(|key| key.digest == *digest).cloned())
     }
 
-    async fn list_keys(&self) -> StorageResult<Vec<ApiKey>> {
+    async fn find_key_of_id(&self, id: ApiKeyId) -> StorageResult<Option<ApiKey>> {
+        Ok(self.enter(Operation::FindKey)?.tables.keys.iter().find(|key| key.id == id).cloned())
+    }
+
+    async fn list_keys(
+        &self,
+        filter: &KeyFilter,
+        at: DateTime<Utc>,
+        page: &PageRequest<ApiKeyId>,
+    ) -> StorageResult<Page<ApiKey, ApiKeyId>> {
+        let matches = |key: &ApiKey| {
+            filter.name.as_ref().is_none_or(|name| key.name.as_str() == name)
+                && filter.role.is_none_or(|role| key.role == role)
+                && filter.status.is_none_or(|status| key.status(at) == status)
+                && filter.connector_id.is_none_or(|id| key.scope != Scope::All && key.scope.contains(id))
+                && page.after.is_none_or(|after| key.id < after)
+        };
         let mut keys = self.enter(Operation::ListKeys)?.tables.keys.clone();
-        keys.sort_by(|one, other| (one.name.as_str(), one.id).cmp(&(other.name.as_str(), other.id)));
-        Ok(keys)
+        keys.retain(matches);
+        keys.sort_by_key(|key| std::cmp::Reverse(key.id));
+        Ok(Page::of(keys, page.size, |key| key.id))
+    }
+
+    async fn record_key_uses(&self, uses: &[(ApiKeyId, DateTime<Utc>)]) -> StorageResult<()> {
+        let mut state = self.enter(Operation::RecordUses)?;
+        for (id, at) in uses {
+            let key = state.tables.keys.iter_mut().find(|key| key.id == *id);
+            let key = key.filter(|key| key.last_used_at.is_none_or(|known| known < *at));
+            key.into_iter().for_each(|key| key.last_used_at = Some(*at));
+        }
+        Ok(())
     }
 }

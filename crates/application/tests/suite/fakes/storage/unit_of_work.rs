@@ -7,7 +7,7 @@ use domain::api_key::{ApiKey, KeyChange};
 use domain::audit::{AuditEntry, ChainedEntry, GENESIS};
 use domain::connector::{Change, ChangeKind, Connector};
 use domain::error::StorageError;
-use domain::id::ConnectorId;
+use domain::id::{ApiKeyId, ConnectorId};
 use domain::idempotency::{ClaimedEffect, IdempotencyClaim, StoredAnswer};
 use domain::repository::{StorageResult, UnitOfWork};
 use tokio::sync::OwnedMutexGuard;
@@ -47,6 +47,11 @@ impl UnitOfWork for MemoryUnitOfWork {
         self.enter(Operation::Hold)?;
         let current = |key: &&ApiKey| key.name.as_str() == name && key.revoked.is_none();
         Ok(self.tables.keys.iter().find(current).cloned())
+    }
+
+    async fn key_of_id(&mut self, id: ApiKeyId) -> StorageResult<Option<ApiKey>> {
+        self.enter(Operation::Hold)?;
+        Ok(self.tables.keys.iter().find(|key| key.id == id).cloned())
     }
 
     async fn save(&mut self, change: &Change) -> StorageResult<()> {

@@ -1,0 +1,4 @@
+//! API keys: making, listing, reading and revoking them.
+
+pub(crate) mod controller;
+mod dto;
