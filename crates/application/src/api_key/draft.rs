@@ -67,8 +67,14 @@ impl ApiKeyDraft {
         if expires_at.is_some_and(|end| end <= now) {
             faults.push("/expiresAt", FaultCode::OutOfRange, "must be in the future");
         }
-        let listed = connectors(&self.connectors, maker, storage, &mut faults).await?;
-        let scope = role.map(|role| scope(role, listed, &mut faults));
+        let scope = match role {
+            Some(Role::Service) | None => {
+                let listed = connectors(&self.connectors, maker, storage, &mut faults).await?;
+                role.map(|_| Scope::Only(listed))
+            }
+            Some(_) => Some(Scope::All),
+        };
+        check_binding(role, !self.connectors.is_empty(), &mut faults);
         let order = (|| Some(Order { name: name?, role: role?, scope: scope?, expires_at, reason: reason? }))();
         let order = faults.into_result(order)?;
         if maker.may_grant(order.role, &order.scope) { Ok(order) } else { Err(Error::GrantBeyondCaller) }
@@ -103,17 +109,17 @@ async fn connectors(
     Ok(listed)
 }
 
-fn scope(role: Role, listed: BTreeSet<ConnectorId>, faults: &mut Faults) -> Scope {
-    if role == Role::Service {
-        if listed.is_empty() && !faults.mentions(CONNECTORS) {
+/// Keys of the role `service` are bound to connectors, and no others are.
+fn check_binding(role: Option<Role>, bound: bool, faults: &mut Faults) {
+    match role {
+        Some(Role::Service) if !bound && !faults.mentions(CONNECTORS) => {
             let detail = "a key of the role `service` needs at least one connector";
             faults.push(CONNECTORS, FaultCode::Required, detail);
         }
-        return Scope::Only(listed);
+        Some(role) if role != Role::Service && bound => {
+            let detail = "only a key of the role `service` is bound to connectors";
+            faults.push(CONNECTORS, FaultCode::NotAllowed, detail);
+        }
+        _ => {}
     }
-    if !listed.is_empty() {
-        let detail = "only a key of the role `service` is bound to connectors";
-        faults.push(CONNECTORS, FaultCode::NotAllowed, detail);
-    }
-    Scope::All
 }

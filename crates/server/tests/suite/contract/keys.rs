@@ -21,7 +21,10 @@ async fn with_admin(engine: Engine) -> (Service, String) {
 
 async fn ask(service: &Service, key: &str, method: &str, target: &str, body: Option<&Value>) -> Answer {
     let request = service.request(method, target).key(key);
-    body.map(|body| request.json(body)).unwrap_or_else(|| service.request(method, target).key(key)).send().await
+    match body {
+        Some(body) => request.json(body).send().await,
+        None => request.send().await,
+    }
 }
 
 async fn create(service: &Service, admin: &str, body: &Value) -> Value {

@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use test_support::Engine::{self, Postgres, Sqlite};
 
-use crate::support::exchange::Answer;
+use crate::support::exchange::{Answer, Request};
 use crate::support::openapi::{Operation, operations};
 use crate::support::service::Service;
 use crate::support::upstream::Upstream;
@@ -100,7 +100,7 @@ async fn ask(service: &Service, operation: &Operation, connector: &str, key: Opt
     let request = service.request(&operation.method, &operation.target(connector));
     // A stale precondition is judged behind the gate.
     let request = request.header("If-Match", "\"0\"").header("Content-Type", "application/json");
-    let request = key.into_iter().fold(request, |request, key| request.key(key));
+    let request = key.into_iter().fold(request, Request::key);
     request.body(if operation.has_body { "{}" } else { "" }).send().await
 }
 
@@ -145,7 +145,7 @@ async fn se_a_3_every_kind_of_credential_does_what_the_matrix_says_and_nothing_e
             assert_eq!(challenge.contains("invalid_token"), key.is_some(), "{credentials} {}", operation.id);
         }
         for target in OPEN {
-            let request = key.into_iter().fold(service.request("GET", target), |request, key| request.key(key));
+            let request = key.map(String::as_str).into_iter().fold(service.request("GET", target), Request::key);
             let status = request.send().await.status;
             assert!(status == 200 || target == "/docs" && status == 303, "{credentials} {target}: {status}");
         }

@@ -42,9 +42,9 @@ impl ApiKeyRepository for MemoryStorage {
     async fn record_key_uses(&self, uses: &[(ApiKeyId, DateTime<Utc>)]) -> StorageResult<()> {
         let mut state = self.enter(Operation::RecordUses)?;
         for (id, at) in uses {
-            let key = state.tables.keys.iter_mut().find(|key| key.id == *id);
-            let key = key.filter(|key| key.last_used_at.is_none_or(|known| known < *at));
-            key.into_iter().for_each(|key| key.last_used_at = Some(*at));
+            if let Some(key) = state.tables.keys.iter_mut().find(|key| key.id == *id) {
+                key.last_used_at = key.last_used_at.max(Some(*at));
+            }
         }
         Ok(())
     }
