@@ -135,6 +135,15 @@ async fn every_fault_of_a_key_is_named_at_once(#[values(Sqlite, Postgres)] engin
     }
     let long = json!({ "name": "a".repeat(101), "role": "viewer", "reason": "x".repeat(501) });
     assert_eq!(pointers(long).await, ["/name", "/reason"]);
+    // Put together here, so that nobody takes it for a real one.
+    let secret = ["gh", "p_", "canary4Zq8Wm2Xk7Rv9Lp3Tn6Jb5Hd1Fg0Sa"].concat();
+    for told in [&secret, &admin] {
+        let body = json!({ "name": told, "role": "viewer", "reason": told });
+        let answer = ask(&service, &admin, "POST", KEYS, Some(&body)).await;
+        assert_eq!(answer.pointers(), ["/name", "/reason"]);
+        answer.problem(422, "raw-secret-detected");
+        assert!(!answer.text().contains(told.as_str()));
+    }
     assert_eq!(names(&service, &admin, "").await, ["root"], "nothing was made");
 
     let key = create(&service, &admin, &json!({ "name": "ana", "role": "viewer" })).await;
