@@ -29,6 +29,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// the queue full is not refused: its client takes it for open, and waits ever longer to be heard.
 const BACKLOG: u32 = 65_535;
 
+/// How many bytes of an answer the kernel takes ahead of the client; it counts them twice, for what it keeps beside them.
+/// It says that there is room again when a third is gone, so this is also how finely it shows whether a client takes
+/// anything. Left to itself it would take megabytes, which a slow reader needs minutes for.
+const SEND_BUFFER: u32 = 192 * 1024;
+
 /// A bound port.
 pub(crate) struct Door {
     listener: TcpListener,
@@ -107,6 +112,38 @@ impl Door {
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // Every accepted connection has it from here.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn in_a_client_that_reads_slowly_is_seen_to_read() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        let (ours, _) = listener.accept().await.expect("a connection");
+        let full = async {
+            loop {
+                ours.writable().await.expect("a connection");
+                ours.try_write(&[0; 16 * 1024]).ok();
+            }
+        };
+        timeout(Duration::from_secs(1), full).await.expect_err("room without end");
+        // What the client's own kernel has received is no progress yet.
+        let mut received = vec![0; 16 * 1024];
+        let mut taken = 0;
+        while timeout(Duration::from_millis(20), ours.writable()).await.is_err() {
+            taken += client.read(&mut received).await.expect("an answer");
+            assert!(taken < 8 << 20, "{taken} bytes were taken and nothing shows it");
+        }
+        assert!(taken <= 1 << 20, "only {taken} bytes show that the client reads");
+    }
 }
