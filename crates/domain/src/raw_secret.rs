@@ -17,7 +17,18 @@ const NAMED: &str = "a secret under a name that tells of one";
 /// before it was URL-encoded, put into JSON, or broken into lines.
 #[must_use]
 pub fn find(text: &str) -> Option<&'static str> {
-    spellings::of(text).iter().find_map(|text| shapes::find(text).or_else(|| telling::is_within(text).then_some(NAMED)))
+    find_by(shapes::find, text)
+}
+
+/// As [`find`] for a text that stands where an id belongs. Some issuers draw ids as others draw secrets, so that only
+/// what has a mark of its own is one here.
+#[must_use]
+pub fn find_in_id(text: &str) -> Option<&'static str> {
+    find_by(shapes::find_marked, text)
+}
+
+fn find_by(shape: impl Fn(&str) -> Option<&'static str>, text: &str) -> Option<&'static str> {
+    spellings::of(text).iter().find_map(|text| shape(text).or_else(|| telling::is_within(text).then_some(NAMED)))
 }
 
 /// As [`find`] for a text that stands under `name`, which may tell of a secret.

@@ -215,3 +215,34 @@ fn se_s_4_a_reference_is_no_secret_and_a_secret_is_no_reference() {
         }
     }
 }
+
+#[test]
+fn se_s_4_an_id_that_is_drawn_at_random_is_no_secret_where_an_id_belongs() {
+    let mut chance = Chance(10);
+    for _ in 0..20 {
+        let (drawn, marked) = (chance.part("{alnum:40}"), format!("{}{}", "ghp_", chance.part("{alnum:36}")));
+        for member in ["clientId", "audience"] {
+            let refused = |value: &str| {
+                let settings = Some(json!({ member: value }));
+                let mut draft = ConnectorDraft { authentication_settings: settings, ..ConnectorDraft::default() };
+                draft.refuse_raw_secrets();
+                draft.faults.is_raw_secret(&pointer_to("/authenticationSettings", member))
+            };
+            assert!(!refused(&drawn), "{member}: {drawn}");
+            assert!(refused(&marked), "{member}: {marked}");
+            assert!(refused(&format!("{drawn} {marked}")), "{member}: {marked} behind an id");
+        }
+    }
+}
+
+#[test]
+fn se_s_4_the_name_of_a_secret_of_aws_is_no_secret() {
+    for text in [
+        "AWS secret: arn:aws:secretsmanager:eu-central-1:123456789012:secret:esg/hr-AbCdEf",
+        "Secret is arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:esg/hr-9xK2mQ, see the runbook",
+        "secretArn=arn:aws:secretsmanager:eu-central-1:123456789012:secret:esg/hr-AbCdEf",
+    ] {
+        assert_eq!(raw_secret::find(text), None, "{text}");
+    }
+    assert!(raw_secret::find("arn:aws:iam::123456789012:role/esg secret=q7RkZ2mVx9Lt").is_some());
+}

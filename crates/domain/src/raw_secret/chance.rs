@@ -33,12 +33,24 @@ pub(super) fn is_filled(text: &str) -> bool {
     bytes.windows(FILLING).any(|run| run.iter().all(|byte| *byte == run[0] && *byte != b'-'))
 }
 
-/// Whether text is no value but says where one goes: `<token>`, `${TOKEN}`, `%TOKEN%`, `***`, `changeme`.
+/// Whether text is no value but says where one goes or comes from: `<token>`, `${TOKEN}`, `%TOKEN%`, `***`, `changeme`,
+/// `$.data.token`.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
-    let wrapped = [("<", ""), ("${", ""), ("{", "}"), ("$(", ""), ("[", "]"), ("%", "%"), ("__", "__"), ("&lt;", "")]
-        .iter()
-        .any(|(opening, closing)| text.starts_with(opening) && text.ends_with(closing));
+    let wrapped = [
+        ("<", ""),
+        ("${", ""),
+        ("$.", ""),
+        ("$[", ""),
+        ("{", "}"),
+        ("$(", ""),
+        ("[", "]"),
+        ("%", "%"),
+        ("__", "__"),
+        ("&lt;", ""),
+    ]
+    .iter()
+    .any(|(opening, closing)| text.starts_with(opening) && text.ends_with(closing));
     let variable = text.strip_prefix('$').or_else(|| text.strip_prefix("env.")).is_some_and(|name| {
         name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     });

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{find, find_for_reference, find_under, refusal};
+use super::{find, find_for_reference, find_in_id, find_under, refusal};
 use crate::connector::ConnectorDraft;
 use crate::fault::{Faults, pointer_to};
 
@@ -40,9 +40,13 @@ impl ConnectorDraft {
     }
 }
 
+/// Members whose values are ids: of a client, and of what its tokens are for.
+const IDS: [&str; 2] = ["clientId", "audience"];
+
 /// `name` is that of the member within which the value stands. A secret that is a name is pointed to by its object.
 fn walk(value: &Value, name: &str, at: &str, faults: &mut Faults) {
     match value {
+        Value::String(text) if IDS.contains(&name) => note(at, find_in_id(text), faults),
         Value::String(text) => note(at, find_under(name, text), faults),
         Value::Array(elements) => {
             for (index, element) in elements.iter().enumerate() {

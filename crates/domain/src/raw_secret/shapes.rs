@@ -150,11 +150,21 @@ const SHORTEST: usize = 10;
 
 /// The first kind of credential in `text`, in the order of the table.
 pub(super) fn find(text: &str) -> Option<&'static str> {
+    find_with(text, |_| true)
+}
+
+/// As [`find`] without the kinds that have no mark and are known by being drawn at random alone: ids are drawn, too.
+pub(super) fn find_marked(text: &str) -> Option<&'static str> {
+    find_with(text, |proof| proof != Proof::Mixed)
+}
+
+fn find_with(text: &str, counts: impl Fn(Proof) -> bool) -> Option<&'static str> {
     if text.len() < SHORTEST {
         return None;
     }
     let possible = ANY.matches(text.as_bytes());
-    possible.iter().find(|&index| holds(index, text)).and_then(|index| SHAPES.get(index)).map(|(kind, _, _)| *kind)
+    let mut shapes = possible.iter().filter_map(|index| SHAPES.get(index).map(|shape| (index, shape)));
+    shapes.find(|(index, (_, _, proof))| counts(*proof) && holds(*index, text)).map(|(_, (kind, _, _))| *kind)
 }
 
 fn holds(index: usize, text: &str) -> bool {

@@ -7,6 +7,9 @@ use crate::redaction::is_secret_name;
 /// How much before a separator can be its name, in bytes: what a name tells stands at its end.
 const LONGEST_NAME: usize = 64;
 
+/// How much stands before `secret` in the name of a secret of AWS, in bytes.
+const LONGEST_ARN: usize = 96;
+
 /// How much of a value is looked at, in bytes.
 const LONGEST_VALUE: usize = 256;
 
@@ -47,11 +50,19 @@ pub(super) fn is_within(text: &str) -> bool {
     while let Some(separator) = Separator::next(text, at) {
         at = separator.end;
         let Some(name) = Name::before(text, separator.start) else { continue };
-        if name.tells() && stands_at(text, &separator, &name) {
+        if name.tells() && !is_of_aws(text, &separator) && stands_at(text, &separator, &name) {
             return true;
         }
     }
     false
+}
+
+/// Whether the separator stands in the name of a resource of AWS, as in `arn:aws:…:secret:hr-AbCdEf`.
+fn is_of_aws(text: &str, separator: &Separator) -> bool {
+    let start = text.ceil_char_boundary(separator.start.saturating_sub(LONGEST_ARN));
+    let word = text[start..separator.start].rfind(ends).map_or(start, |end| start + end);
+    let partition = text.floor_char_boundary(separator.end + "aws".len());
+    text[word..partition].contains("arn:aws")
 }
 
 /// What ties a value to its name.

@@ -93,7 +93,7 @@ fn is_word(letters: &str) -> bool {
     !jumbled && !mumbled && letters.chars().count() <= 80
 }
 
-/// A URL or an e-mail address; a password within a URL has a shape of its own.
+/// A URL, the name of a resource of AWS or an e-mail address; a password within a URL has a shape of its own.
 fn is_address(value: &str) -> bool {
     let is_host = |host: &str| {
         host.contains('.') && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
@@ -101,7 +101,9 @@ fn is_address(value: &str) -> bool {
     let is_user = |user: &str| {
         !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
     };
-    value.contains("://") || value.split_once('@').is_some_and(|(user, host)| is_user(user) && is_host(host))
+    value.contains("://")
+        || value.starts_with("arn:aws")
+        || value.split_once('@').is_some_and(|(user, host)| is_user(user) && is_host(host))
 }
 
 /// `4096`, `2025-06-30T04:05Z`, `10.0.0.1:8080`.
@@ -140,6 +142,8 @@ mod tests {
     #[case("ESGReportStudioHRClient", false, false)]
     #[case("Geschwindigkeitsbegrenzung", false, false)]
     #[case("ana.nowak@example.com", false, false)]
+    #[case("arn:aws:secretsmanager:eu-central-1:123456789012:secret:esg/hr-AbCdEf", false, false)]
+    #[case("$.data.accessToken1", false, false)]
     fn a_value_is_judged_by_what_it_looks_like(#[case] value: &str, #[case] assigned: bool, #[case] said: bool) {
         assert_eq!((is_secret(value, Tie::Assigned), is_secret(value, Tie::Said)), (assigned, said));
     }
