@@ -121,6 +121,8 @@ pub struct Faults {
     unnamed: usize,
     /// Whether one of the unnamed has another code than the first of the named.
     unnamed_differ: bool,
+    /// How many bytes of names were looked at, whether they are raw secrets.
+    judged: usize,
 }
 
 impl Faults {
@@ -128,6 +130,10 @@ impl Faults {
     pub const MOST_NAMED: usize = 100;
     /// The longest name in a pointer, in characters as RFC 6901 escapes them.
     pub const LONGEST_NAME: usize = 200;
+
+    /// How many bytes of names are looked at, whether they are raw secrets; a name beyond is not pointed to. A hundred
+    /// pointers of any sane input have fewer.
+    const MOST_JUDGED: usize = 128 * 1024;
 
     /// No faults yet.
     #[must_use]
@@ -139,21 +145,52 @@ impl Faults {
     pub fn push(&mut self, pointer: impl Into<String>, code: FaultCode, detail: impl Into<String>) {
         if self.named.len() < Self::MOST_NAMED {
             let pointer = pointer.into();
-            let pointer = shortened(without_secrets(&pointer)).into_owned();
-            if !self.is_raw_secret(&pointer) {
-                self.named.push(Fault { pointer, code, detail: detail.into() });
-            }
+            let pointer = shortened(self.without_secrets(&pointer)).into_owned();
+            self.keep(Fault { pointer, code, detail: detail.into() });
         } else {
-            self.unnamed += 1;
-            self.unnamed_differ |= self.named.first().is_some_and(|first| first.code != code);
+            self.count(code);
         }
+    }
+
+    fn keep(&mut self, fault: Fault) {
+        if !self.is_raw_secret(&fault.pointer) {
+            self.named.push(fault);
+        }
+    }
+
+    fn count(&mut self, code: FaultCode) {
+        self.unnamed += 1;
+        self.unnamed_differ |= self.named.first().is_some_and(|first| first.code != code);
+    }
+
+    /// As much of a name as is looked at, which is more than is shown of it.
+    #[must_use]
+    pub fn start_of_name(name: &str) -> &str {
+        name.char_indices().nth(2 * Self::LONGEST_NAME).map_or(name, |(end, _)| &name[..end])
+    }
+
+    /// `pointer` up to the first name that is a raw secret, or that can no longer be looked at.
+    fn without_secrets<'a>(&mut self, pointer: &'a str) -> &'a str {
+        let mut end = 0;
+        for name in pointer.split('/').skip(1) {
+            let start = Self::start_of_name(name);
+            self.judged += start.len();
+            let unseen = self.judged > Self::MOST_JUDGED;
+            if unseen || raw_secret::find(&start.replace("~1", "/").replace("~0", "~")).is_some() {
+                return &pointer[..end];
+            }
+            end += 1 + name.len();
+        }
+        pointer
     }
 
     /// Puts `first` before what was found already.
     pub fn precede(&mut self, first: Self) {
         let found = std::mem::replace(self, first);
+        self.judged += found.judged;
         for fault in found.named {
-            self.push(fault.pointer, fault.code, fault.detail);
+            // Its pointer was looked at already.
+            if self.named.len() < Self::MOST_NAMED { self.keep(fault) } else { self.count(fault.code) }
         }
         self.unnamed += found.unnamed;
         self.unnamed_differ |= found.unnamed_differ;
@@ -282,18 +319,6 @@ pub fn pointer_to(parent: &str, member: impl std::fmt::Display) -> String {
                 let _infallible = pointer.write_char(other);
             }
         }
-    }
-    pointer
-}
-
-/// `pointer` up to the first name that is a raw secret.
-fn without_secrets(pointer: &str) -> &str {
-    let mut end = 0;
-    for name in pointer.split('/').skip(1) {
-        if raw_secret::find(&name.replace("~1", "/").replace("~0", "~")).is_some() {
-            return &pointer[..end];
-        }
-        end += 1 + name.len();
     }
     pointer
 }

@@ -1,5 +1,5 @@
 //! Raw secrets in texts where only references belong (SE-S-4): credentials of known shapes, and values that look like
-//! secrets under names that tell of one. Ordinary ids, hashes, URLs and prose pass. Time is linear in the text.
+//! secrets under names that tell of one. Ordinary ids, hashes, URLs and prose pass. Time is bounded, whatever the text.
 
 mod chance;
 mod draft;
@@ -9,6 +9,9 @@ mod telling;
 mod value;
 
 use crate::fault::{FaultCode, Refusal};
+
+/// How much of a text is looked at, in bytes. No text of a configuration is longer; one that is gets refused for that.
+const LONGEST: usize = 64 * 1024;
 
 /// What a value under a telling name is called.
 const NAMED: &str = "a secret under a name that tells of one";
@@ -28,6 +31,7 @@ pub fn find_in_id(text: &str) -> Option<&'static str> {
 }
 
 fn find_by(shape: impl Fn(&str) -> Option<&'static str>, text: &str) -> Option<&'static str> {
+    let text = &text[..text.floor_char_boundary(LONGEST)];
     spellings::of(text).iter().find_map(|text| shape(text).or_else(|| telling::is_within(text).then_some(NAMED)))
 }
 
@@ -44,7 +48,7 @@ pub fn find_for_reference(text: &str) -> Option<&'static str> {
 }
 
 fn is_secret(text: &str) -> bool {
-    value::is_secret(text, value::Tie::Assigned)
+    value::is_secret(&text[..text.floor_char_boundary(LONGEST)], value::Tie::Assigned)
 }
 
 /// Passes a text on that holds no secret.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -245,4 +246,37 @@ fn se_s_4_the_name_of_a_secret_of_aws_is_no_secret() {
         assert_eq!(raw_secret::find(text), None, "{text}");
     }
     assert!(raw_secret::find("arn:aws:iam::123456789012:role/esg secret=q7RkZ2mVx9Lt").is_some());
+}
+
+#[test]
+fn se_s_4_a_megabyte_that_is_made_to_be_slow_is_judged_in_seconds() {
+    let secret = format!("{}{}", "ghp_", Chance(11).part("{alnum:36}"));
+    let slow = "token:".repeat(50_000);
+    let mut below: Vec<_> = (0..100).map(|_| json!(secret)).collect();
+    below.extend((0..200_000).map(|number| json!(number)));
+    let mut draft = ConnectorDraft {
+        mapping_configuration: Some(json!({ "a": below.clone(), slow.clone(): below })),
+        description: Some(slow),
+        ..ConnectorDraft::default()
+    };
+    let begun = Instant::now();
+    draft.refuse_raw_secrets();
+    let took = begun.elapsed();
+    writeln!(std::io::stderr(), "a megabyte that is made to be slow took {took:?}").expect("a report");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert!(draft.faults.is_raw_secret("/mappingConfiguration/a/99"));
+    assert!(draft.faults.total() >= 100);
+}
+
+#[test]
+fn se_s_4_names_that_were_not_looked_at_are_not_pointed_to() {
+    let mut faults = Faults::new();
+    for index in 0..100 {
+        let parent = (0..8).fold(String::new(), |parent, _| pointer_to(&parent, "deep ".repeat(100)));
+        faults.push(pointer_to(&parent, index), FaultCode::Type, "text");
+    }
+    let shown: usize = faults.iter().map(|fault| fault.pointer.len()).sum();
+    assert!(faults.iter().next().is_some_and(|fault| fault.pointer.ends_with("/0")));
+    assert!(faults.iter().last().is_some_and(|fault| fault.pointer.is_empty()));
+    assert!(shown < 128 * 1024, "{shown}");
 }

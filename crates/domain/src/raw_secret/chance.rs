@@ -29,8 +29,7 @@ const STANDINS: [&str; 16] = [
 
 /// Whether text has a long run of one character, as in `xxxxxxxxxxxx`.
 pub(super) fn is_filled(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.windows(FILLING).any(|run| run.iter().all(|byte| *byte == run[0] && *byte != b'-'))
+    text.as_bytes().chunk_by(|one, next| one == next).any(|run| run.len() >= FILLING && run[0] != b'-')
 }
 
 /// Whether text is no value but says where one goes or comes from: `<token>`, `${TOKEN}`, `%TOKEN%`, `***`, `changeme`,
@@ -54,11 +53,16 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     let variable = text.strip_prefix('$').or_else(|| text.strip_prefix("env.")).is_some_and(|name| {
         name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     });
-    let mut distinct: Vec<char> = text.chars().filter(|character| !matches!(character, '-' | '.' | '_')).collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let lower = text.to_ascii_lowercase();
-    wrapped || variable || distinct.len() <= 2 || is_filled(text) || STANDINS.contains(&lower.as_str())
+    let standin = STANDINS.iter().any(|standin| text.eq_ignore_ascii_case(standin));
+    wrapped || variable || standin || is_of_two_characters(text) || is_filled(text)
+}
+
+/// Whether text has no more than two characters, however often, and what separates them.
+fn is_of_two_characters(text: &str) -> bool {
+    let mut others = text.chars().filter(|character| !matches!(character, '-' | '.' | '_'));
+    let Some(one) = others.next() else { return true };
+    let mut others = others.filter(|character| *character != one);
+    others.next().is_none_or(|two| others.all(|character| character == two))
 }
 
 /// Whether text looks drawn at random: letters, digits and cases follow one another as no word, no number and no
