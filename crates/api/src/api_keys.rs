@@ -1,4 +1,4 @@
 //! API keys: making, listing, reading and revoking them.
 
 pub(crate) mod controller;
-mod dto;
+pub(crate) mod dto;

@@ -2,4 +2,4 @@
 
 pub(crate) mod connection_test;
 pub(crate) mod controller;
-mod dto;
+pub(crate) mod dto;

@@ -1,5 +1,9 @@
 //! The OpenAPI 3.1 document: what the handlers say of themselves, and what holds for all of them.
 
+mod links;
+mod mapping;
+mod text;
+
 use domain::access::{Permission, Role};
 use domain::api_key::KeyStatus;
 use domain::connector::{Capability, ConnectorStatus};
@@ -9,6 +13,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::PathItem;
 
+use crate::api_keys::dto::READ_ONLY as READ_ONLY_OF_KEYS;
+use crate::connectors::dto::READ_ONLY;
 use crate::problem::ProblemDetails;
 
 #[derive(OpenApi)]
@@ -82,11 +88,15 @@ fn complete(document: &mut Value) {
         }
     }
     open_objects(&mut document["components"]["schemas"]);
-    // The other requests may carry the members along that only answers have.
     for closed in ["ExecuteRequest", "RevokeKeyRequest", "SwitchRequest"] {
         document["components"]["schemas"][closed]["additionalProperties"] = json!(false);
     }
     refer_to_items(&mut document["components"]["schemas"]);
+    mapping::add(&mut document["components"]["schemas"]);
+    text::constrain(&mut document["components"]["schemas"]);
+    for (request, read_only) in [("ConnectorRequest", READ_ONLY), ("CreateKeyRequest", READ_ONLY_OF_KEYS)] {
+        name_members(&mut document["components"]["schemas"][request], read_only);
+    }
     document["components"]["securitySchemes"] = json!({
         "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key; not needed with `auth.mode = \"none\"`" },
         "accessToken": {
@@ -113,12 +123,21 @@ fn complete(document: &mut Value) {
     });
     document["security"] = json!([{ "apiKey": [] }, { "accessToken": [] }]);
     let Some(paths) = document["paths"].as_object_mut() else { return };
+    links::add(paths);
     for (path, operations) in paths {
         let Some(operations) = operations.as_object_mut() else { continue };
         for (method, operation) in operations {
             complete_operation(path, method, operation);
         }
     }
+}
+
+/// A request may carry the members along that only answers have, and no others. They are named without being members
+/// of the request, so that generated clients do not offer them.
+fn name_members(request: &mut Value, read_only: &[&str]) {
+    let own = request["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    let names: Vec<&str> = own.chain(read_only.iter().copied()).collect();
+    request["propertyNames"] = json!({ "enum": names });
 }
 
 /// The items of a list are the schema of that name, not a copy of it.
@@ -172,6 +191,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
             if let Some(values) = parameter_choices(path, parameter["name"].as_str().unwrap_or_default()) {
                 parameter["schema"]["enum"] = values;
             }
+            text::constrain_parameter(parameter);
         }
         if is_named(operation_id.as_deref()) {
             parameters.push(json!({

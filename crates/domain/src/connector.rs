@@ -11,7 +11,7 @@ mod text;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-pub use self::authentication::{ApiKeyPlacement, Authentication, ClientAuthentication, ClientCredentials};
+pub use self::authentication::{ApiKeyPlacement, Authentication, ClientAuthentication, ClientCredentials, MAX_SCOPES};
 pub use self::capability::{Capabilities, Capability};
 pub use self::endpoint::BaseUrl;
 pub use self::name::{ConnectorName, fold};

@@ -104,14 +104,14 @@ pub(super) struct CreateKeyRequest {
     /// From when on it is refused (RFC 3339, in the future); never unless given.
     #[schema(format = DateTime, example = "2027-01-31T00:00:00Z")]
     expires_at: Option<String>,
-    /// Why; kept in the audit.
-    #[schema(max_length = 500, example = "nightly import")]
+    /// Why, at most 500 characters after trimming; kept in the audit.
+    #[schema(example = "nightly import")]
     reason: Option<String>,
 }
 
 /// Members of an answer that a request may carry along. `key` is not among them: nobody chooses the value of a key, and
 /// who tries to is told.
-const READ_ONLY: &[&str] = &["id", "createdAt", "createdBy", "lastUsedAt", "revokedAt", "revokedBy"];
+pub(crate) const READ_ONLY: &[&str] = &["id", "createdAt", "createdBy", "lastUsedAt", "revokedAt", "revokedBy"];
 
 /// Reads a key as somebody wants it.
 pub(super) fn draft(mut members: Members) -> ApiKeyDraft {
@@ -133,7 +133,7 @@ pub(super) fn draft(mut members: Members) -> ApiKeyDraft {
 #[schema(as = RevokeKeyRequest)]
 #[expect(dead_code, reason = "describes the request; the controller reads it member by member")]
 pub(super) struct RevokeKeyRequest {
-    /// Why; kept in the audit.
-    #[schema(max_length = 500, example = "ana has left")]
+    /// Why, at most 500 characters after trimming; kept in the audit.
+    #[schema(example = "ana has left")]
     reason: Option<String>,
 }

@@ -149,10 +149,10 @@ fn apart(stamp: Option<Stamp>) -> (Option<String>, Option<String>) {
 #[expect(dead_code, reason = "describes the request; `draft` reads it member by member, to find every fault at once")]
 pub(crate) struct ConnectorRequest {
     /// Unique without regard to case; 1 to 200 characters after trimming.
-    #[schema(min_length = 1, max_length = 200, example = "Company HR System")]
+    #[schema(example = "Company HR System")]
     name: String,
-    /// Free text; fixed after creation.
-    #[schema(min_length = 1, max_length = 100, example = "HR")]
+    /// Free text, 1 to 100 characters after trimming; fixed after creation.
+    #[schema(example = "HR")]
     connector_type: String,
     /// For people.
     #[schema(max_length = 1_000, example = "Headcount and training hours")]
@@ -207,7 +207,7 @@ pub(crate) struct ConnectorRequest {
 }
 
 /// Members of an answer that a request may carry along.
-const READ_ONLY: &[&str] = &[
+pub(crate) const READ_ONLY: &[&str] = &[
     "id",
     "version",
     "status",
@@ -252,7 +252,7 @@ pub(crate) fn draft(mut members: Members) -> ConnectorDraft {
 #[schema(as = SwitchRequest)]
 #[expect(dead_code, reason = "describes the request; the controller reads it member by member")]
 pub(crate) struct SwitchRequest {
-    /// Why; kept with the connector and in the audit.
-    #[schema(max_length = 500, example = "key rotation")]
+    /// Why, at most 500 characters after trimming; kept with the connector and in the audit.
+    #[schema(example = "key rotation")]
     reason: Option<String>,
 }

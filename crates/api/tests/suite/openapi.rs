@@ -57,7 +57,9 @@ fn every_error_of_every_operation_is_a_problem_with_a_correlation_id() {
 fn nullable_members_of_answers_are_required() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
-    for (name, schema) in schemas.iter().filter(|(name, _)| !name.ends_with("Request") && *name != "Problem") {
+    let of_requests = ["MappingConfiguration", "FieldMapping"];
+    let is_answer = |name: &str| !name.ends_with("Request") && name != "Problem" && !of_requests.contains(&name);
+    for (name, schema) in schemas.iter().filter(|(name, _)| is_answer(name)) {
         let parts: Vec<&Value> =
             schema["allOf"].as_array().map_or_else(|| vec![schema], |parts| parts.iter().collect());
         for part in parts {
@@ -103,5 +105,37 @@ fn collect(value: &Value, references: &mut Vec<String>) {
         }
         Value::Array(elements) => elements.iter().for_each(|element| collect(element, references)),
         _ => {}
+    }
+}
+
+#[test]
+fn every_link_leads_to_a_parameter_of_an_operation() {
+    let document = document();
+    let mut links = 0;
+    for (_, _, operation) in operations(&document) {
+        let responses = operation["responses"].as_object().expect("responses").values();
+        for link in responses.filter_map(|response| response["links"].as_object()).flat_map(|links| links.values()) {
+            links += 1;
+            let id = &link["operationId"];
+            let target = operations(&document).find(|(_, _, operation)| operation["operationId"] == *id);
+            let (_, _, target) = target.unwrap_or_else(|| panic!("{id}"));
+            for (name, expression) in link["parameters"].as_object().expect("parameters") {
+                let parameters = target["parameters"].as_array().expect("parameters");
+                assert!(parameters.iter().any(|parameter| parameter["name"] == **name), "{id}: {name}");
+                assert!(expression.as_str().is_some_and(|text| text.starts_with("$response.body#/")), "{expression}");
+            }
+        }
+    }
+    assert!(links > 10, "{links}");
+}
+
+#[test]
+fn a_new_connector_is_linked_to_everything_that_can_be_done_with_it() {
+    let document = document();
+    let links =
+        document["paths"]["/api/v1/connectors"]["post"]["responses"]["201"]["links"].as_object().expect("links");
+    for (path, _, operation) in operations(&document).filter(|(path, ..)| path.starts_with("/api/v1/connectors/{id}")) {
+        let id = operation["operationId"].as_str().expect("an id");
+        assert_eq!(links[id]["parameters"]["id"], "$response.body#/id", "{path}");
     }
 }

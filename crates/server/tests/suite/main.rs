@@ -16,6 +16,7 @@ mod metrics;
 mod oauth2;
 mod retention;
 mod roles;
+mod schemathesis;
 mod serving;
 mod slow_clients;
 mod support;

@@ -178,7 +178,7 @@ impl Caller {
 }
 
 /// The whole audit trail, from its beginning: without gaps, and every hash that of its entry behind the one before.
-async fn verify_chain(database: &TestDatabase) -> Vec<ChainedEntry> {
+pub(crate) async fn verify_chain(database: &TestDatabase) -> Vec<ChainedEntry> {
     let storage = database.storage().await;
     let mut entries: Vec<ChainedEntry> = Vec::new();
     let mut after = None;

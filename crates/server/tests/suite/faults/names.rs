@@ -7,19 +7,19 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
 /// Where the program finds it.
-pub(super) const SERVER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 53), 53));
+pub(crate) const SERVER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 53), 53));
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
 /// The running server. It stops with this value.
-pub(super) struct Names(JoinHandle<()>);
+pub(crate) struct Names(JoinHandle<()>);
 
 impl Names {
     /// Answers what `addresses` says of a name that is asked for the nth time, from 0. A look-up asks for IPv4 and for
     /// IPv6 addresses, each counted by itself; of what `addresses` says it gets the kind that it asks for. No address
     /// at all means that the name does not exist. Nothing may be cached.
-    pub(super) async fn serve(addresses: impl Fn(&str, usize) -> Vec<IpAddr> + Send + 'static) -> Self {
+    pub(crate) async fn serve(addresses: impl Fn(&str, usize) -> Vec<IpAddr> + Send + 'static) -> Self {
         let socket = UdpSocket::bind(SERVER).await.expect("an isolated network");
         Self(tokio::spawn(async move {
             let mut asked = HashMap::<(String, u16), usize>::new();

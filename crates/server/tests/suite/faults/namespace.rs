@@ -22,7 +22,7 @@ const PREPARE: &str = "
 ";
 
 /// Runs the body of `test` in a namespace of its own, by running that one test of this binary again in there.
-pub(super) fn isolated<T>(test: &T, body: impl Future<Output = ()>) {
+pub(crate) fn isolated<T>(test: &T, body: impl Future<Output = ()>) {
     if is_inside() {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         return runtime.expect("a runtime").block_on(body);
