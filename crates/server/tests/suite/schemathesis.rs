@@ -73,6 +73,7 @@ async fn agree(engine: Engine, database: TestDatabase) {
     let (calls, entries) = (rows(service.database()).await.len(), verify_chain(service.database()).await.len());
     assert_every_change_has_an_entry(service.database()).await;
     assert!(calls > 0 && entries > 0, "nothing was done");
+    service.run(&["audit", "verify"]);
     let (log, database) = service.stop();
     for line in &log {
         assert!(line["level"] != "ERROR" && !line["message"].to_string().contains("panic"), "{line}");
@@ -123,8 +124,13 @@ impl Fuzzer {
 
     /// One round over the whole document, without a failure.
     async fn run(&self, service: &Service, round: usize) {
+        let seed = round.to_string();
         // Of one operation in one phase; some more come with the edges of every schema.
-        let examples = if whole() { "500" } else { "12" };
+        let extent: &[&str] = if whole() {
+            &["--max-examples", "500", "--seed", &seed, "--generation-database", "none"]
+        } else {
+            &["--max-examples", "12", "--generation-deterministic"]
+        };
         let mut command = Command::new(program());
         command
             .current_dir(self.directory.path())
@@ -135,9 +141,9 @@ impl Fuzzer {
             .arg("--config-file")
             .arg(self.settings.join("schemathesis.toml"))
             .args(["run", &format!("http://{}/openapi.json", service.address()), "--no-color", "--checks", "all"])
-            .args(["--header", &format!("Authorization: Bearer {}", self.key), "--max-examples", examples])
-            .args(["--phases", "examples,coverage,fuzzing,stateful", "--seed", &round.to_string()])
-            .args(["--continue-on-failure", "--generation-database", "none"])
+            .args(["--header", &format!("Authorization: Bearer {}", self.key)])
+            .args(["--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure"])
+            .args(extent)
             .stdin(Stdio::null());
         let running = tokio::task::spawn_blocking(move || command.output());
         let ended = running.await.expect("it is waited for").expect("schemathesis can be run");
