@@ -60,7 +60,10 @@ async fn agree(engine: Engine, database: TestDatabase) {
         ],
     );
     service.put_secret("HR-ApiKey", SECRET);
-    let fuzzer = Fuzzer::new(service.key("fuzzer", "admin", &[]), upstream.base_url());
+    let key = service.key("fuzzer", "admin", &[]);
+    let keys = service.request("GET", "/api/v1/keys").key(&key).send().await.expect(200);
+    let id = keys["items"][0]["id"].as_str().expect("an id").to_owned();
+    let fuzzer = Fuzzer::new(key, id, upstream.base_url());
     let (metrics, process) = (service.metrics_address(), service.process());
     let (mut rounds, mut requests) = (0, 0);
     while rounds == 0 || requests < FUZZED.count() {
@@ -111,15 +114,17 @@ async fn answered(metrics: SocketAddr) -> usize {
 /// schemathesis, as it is set up beside this file.
 struct Fuzzer {
     key: String,
+    /// The id of the key.
+    id: String,
     upstream: String,
     settings: PathBuf,
     directory: TempDir,
 }
 
 impl Fuzzer {
-    fn new(key: String, upstream: String) -> Self {
+    fn new(key: String, id: String, upstream: String) -> Self {
         let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/schemathesis");
-        Self { key, upstream, settings, directory: TempDir::new().expect("a directory") }
+        Self { key, id, upstream, settings, directory: TempDir::new().expect("a directory") }
     }
 
     /// One round over the whole document, without a failure.
@@ -135,6 +140,7 @@ impl Fuzzer {
         command
             .current_dir(self.directory.path())
             .env("SCHEMATHESIS_HOOKS", self.settings.join("hooks.py"))
+            .env("SCHEMATHESIS_KEY_ID", &self.id)
             .env("SCHEMATHESIS_UPSTREAM", &self.upstream)
             .env("NO_PROXY", "127.0.0.1")
             .env("PYTHONDONTWRITEBYTECODE", "1")
