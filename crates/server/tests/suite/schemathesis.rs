@@ -79,7 +79,10 @@ async fn agree(engine: Engine, database: TestDatabase) {
     service.run(&["audit", "verify"]);
     let (log, database) = service.stop();
     for line in &log {
-        assert!(line["level"] != "ERROR" && !line["message"].to_string().contains("panic"), "{line}");
+        // The fuzzer brings anchors that it made up, which is an alarm as it should be; the trail itself was judged above.
+        let is_alarm = line["security_event"] == "audit-invalid";
+        assert!(line["level"] != "ERROR" || is_alarm, "{line}");
+        assert!(!line["message"].to_string().contains("panic"), "{line}");
     }
     let log: String = log.iter().map(ToString::to_string).collect();
     let secrets = [SECRET, fuzzer.key.as_str()];
