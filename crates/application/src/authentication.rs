@@ -74,9 +74,9 @@ impl AuthenticationService {
 
     /// The caller that presents this credential, from this address.
     ///
-    /// While an address is throttled, nothing is looked up for it but keys that were good before, and nothing is fetched
-    /// for it: whoever shares its address with an attacker goes on working. A refusal while it is throttled does not
-    /// prolong the throttling.
+    /// While an address is throttled, nothing is looked up for it but keys that were good before, and the provider is not
+    /// searched for the key of a token: whoever shares its address with an attacker goes on working. A refusal while it
+    /// is throttled does not prolong the throttling.
     ///
     /// # Errors
     /// Why it is not let in.
@@ -132,7 +132,7 @@ impl AuthenticationService {
             return if is_known { self.holder(credential).await } else { Err(refused(NO_KEY)) };
         }
         let Some(tokens) = &self.tokens else { return Err(refused(NO_KEY)) };
-        tokens.bearer(tokens.verifier.verify_at_hand(credential))
+        tokens.bearer(tokens.verifier.verify_without_search(credential).await)
     }
 
     /// The holder of an API key. Asked of the store every time, so that a revocation is in force with the next request.

@@ -74,8 +74,8 @@ impl TokenVerifier for OidcVerifier {
         }
     }
 
-    fn verify_at_hand(&self, token: &str) -> Result<VerifiedToken, TokenRejected> {
+    async fn verify_without_search(&self, token: &str) -> Result<VerifiedToken, TokenRejected> {
         let jwt = Jwt::parse(token)?;
-        Ok(self.judge(&jwt, &*self.keys.at_hand()?)?)
+        Ok(self.judge(&jwt, &*self.keys.current().await?)?)
     }
 }

@@ -63,12 +63,15 @@ fn moment(value: &Value) -> Option<f64> {
     number.as_f64().filter(|seconds| (0.0..END_OF_TIME).contains(seconds))
 }
 
-/// Whether it can stand in a log, in a list and in the audit without misleading those who read them.
+/// Whether it can stand in a log, in a list and in the audit without misleading those who read them: what Unicode calls
+/// default-ignorable is not seen, and two names that differ in it look the same.
 fn is_name(text: &str) -> bool {
     let misleads = |c: char| {
         c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
     };
     !text.is_empty() && text.chars().count() <= MAX_SUBJECT && text.trim() == text && !text.contains(misleads)
 }

@@ -38,7 +38,8 @@ enum PublicKey {
 
 impl KeySet {
     /// The keys of a JWK set that sign with an algorithm that is accepted. `None`: it is no key set. What cannot be used
-    /// is left out: keys to encrypt with, weak ones, symmetric ones, other curves.
+    /// is left out: keys to encrypt with, weak ones, symmetric ones, other curves, and private ones, with which everybody
+    /// could sign who can read the set.
     pub(super) fn read(document: &Value) -> Option<Self> {
         let keys = document.get("keys")?.as_array()?;
         let usable = keys.iter().take(MOST_KEYS).filter_map(|key| Key::read(key.as_object()?));
@@ -70,6 +71,10 @@ impl KeySet {
 
 impl Key {
     fn read(members: &Map<String, Value>) -> Option<Self> {
+        if members.contains_key("d") {
+            tracing::warn!("a key of the identity provider is left out: it publishes the private half");
+            return None;
+        }
         let text = |name: &str| members.get(name).and_then(Value::as_str);
         let bytes = |name: &str| text(name).and_then(decode);
         let public = match (text("kty")?, text("crv")) {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use super::jwk::KeySet;
-use super::provider::Provider;
+use super::provider::{NoKeys, Provider};
 
 /// Keys that are older are asked for again before they are used, so that one that the provider took back is soon gone.
 const FRESH: Duration = Duration::from_mins(10);
@@ -123,7 +123,7 @@ impl Keyring {
     ///
     /// # Errors
     /// [`TokenRejected::Undecided`]: there are none.
-    pub(super) fn at_hand(&self) -> Result<Arc<KeySet>, TokenRejected> {
+    fn at_hand(&self) -> Result<Arc<KeySet>, TokenRejected> {
         let state = self.0.state();
         state.usable().cloned().ok_or_else(|| state.undecided())
     }
@@ -155,9 +155,15 @@ impl Shared {
                 state.keys = Some((Arc::new(keys), asked));
             }
             Ok(Err(error)) => {
+                if matches!(error, NoKeys::TakenBack) {
+                    state.keys = None;
+                }
                 tracing::warn!(error = %Causes(&error), "the identity provider's keys cannot be fetched");
             }
-            Err(_) => tracing::warn!("the identity provider did not answer within {} s", FETCH.as_secs()),
+            Err(_) => {
+                let error = format!("no answer within {} s", FETCH.as_secs());
+                tracing::warn!(error, "the identity provider's keys cannot be fetched");
+            }
         }
     }
 

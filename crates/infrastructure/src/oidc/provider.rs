@@ -83,6 +83,9 @@ pub(super) enum NoKeys {
     Status { document: &'static str, status: u16 },
     #[error("{document}: the answer is not what it should be: {reason}")]
     Content { document: &'static str, reason: &'static str },
+    /// It is there and says so, which is another thing than not to be there.
+    #[error("{KEYS}: the key set has no key that can be used, so that those of before count no longer")]
+    TakenBack,
 }
 
 const CONFIGURATION: &str = "openid-configuration";
@@ -119,10 +122,7 @@ impl Provider {
         }
         let document = self.get(KEYS, place).await?;
         let keys = KeySet::read(&document).ok_or(wrong(KEYS, "it is no key set"))?;
-        if keys.len() == 0 {
-            return Err(wrong(KEYS, "it has no key that can be used"));
-        }
-        Ok(keys)
+        if keys.len() == 0 { Err(NoKeys::TakenBack) } else { Ok(keys) }
     }
 
     fn is_secure(&self) -> bool {

@@ -30,6 +30,11 @@ impl IdentityProvider {
             json!("a\u{200b}na"),
             json!("ana\u{2028}"),
             json!("\u{feff}ana"),
+            json!("ana\u{3164}"),
+            json!("\u{2800}"),
+            json!("a\u{34f}na"),
+            json!("ana\u{fe0f}"),
+            json!("ana\u{e0100}"),
         ] {
             all.add(format!("sub {value}"), self.token(&json!({ "sub": value })), SUBJECT);
         }
