@@ -91,13 +91,16 @@ async fn se_s_3_a_reference_into_an_unknown_store_is_refused_with_the_names_of_t
     assert!(fault.detail.contains("SecretStore") && !fault.detail.contains("esg/hr"), "{}", fault.detail);
 }
 
+#[rstest]
+#[case("Company HR", "invalid-value")]
+#[case("hunter2", "raw-secret-detected")]
 #[tokio::test]
-async fn a_text_that_is_no_reference_is_not_looked_up_and_not_repeated() {
+async fn a_text_that_is_no_reference_is_not_looked_up_and_not_repeated(#[case] text: &str, #[case] code: &str) {
     let world = World::new();
-    let draft = ConnectorDraft { authentication_secret_ref: Some("hunter2".to_owned()), ..draft() };
+    let draft = ConnectorDraft { authentication_secret_ref: Some(text.to_owned()), ..draft() };
     let refused = world.connectors.register(&context(), draft).await;
-    assert!(!format!("{refused:?}").contains("hunter2"));
-    assert_eq!(faults(refused), ["/authenticationSecretRef: invalid-value"]);
+    assert!(!format!("{refused:?}").contains(text));
+    assert_eq!(faults(refused), [format!("/authenticationSecretRef: {code}")]);
     assert_eq!(world.journal.count("resolve"), 0);
 }
 
