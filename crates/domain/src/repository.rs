@@ -168,7 +168,7 @@ pub trait AuditTrail: Send + Sync {
     /// is a failure. Nobody who writes waits for it.
     async fn verify_chain(&self, anchor: Option<AuditHead>) -> StorageResult<Verification>;
 
-    /// Entries up to number `until` as their rows have them, the oldest first.
+    /// Entries up to number `until` as their rows have them, the oldest first: a page has fewer where they are large.
     async fn read_entries(
         &self,
         filter: &AuditFilter,

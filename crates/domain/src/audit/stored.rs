@@ -28,7 +28,7 @@ pub struct StoredEntry {
     pub source_address: Option<String>,
     pub previous_hash: Option<String>,
     pub hash: Option<String>,
-    /// The first column that is not even text.
+    /// The first column that does not even hold text, or the number no number.
     pub unreadable: Option<&'static str>,
 }
 

@@ -84,7 +84,7 @@ impl ChainVerifier {
             return Err(ChainFault::at(next, format!("entry {next} is missing")));
         }
         if let Some(column) = entry.unreadable {
-            return Err(ChainFault::at(next, format!("entry {next} was edited: its {column} is no text")));
+            return Err(ChainFault::at(next, format!("entry {next} was edited: its {column} is none")));
         }
         if !is(entry.previous_hash.as_ref(), &self.verified.hash) {
             let problem = format!("entry {next} does not carry the hash of the entry before it");

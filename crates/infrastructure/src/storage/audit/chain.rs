@@ -9,8 +9,12 @@ use crate::storage::conditions::Value;
 use crate::storage::engine::{Session, fetch, only};
 use crate::storage::rows::{Stored, Unreadable};
 
-/// How many numbers are looked at with one statement. An entry can be as large as a connector's configuration twice.
+/// How many numbers are looked at with one statement.
 const STRIDE: i64 = 250;
+
+/// How many bytes of changes are in memory at once, as far as one entry does not have more: it can be as large as a
+/// connector's configuration twice. Who reads is counted in connections, and each may read slowly.
+const VOLUME: i64 = 1024 * 1024;
 
 /// One more than the stride: where a number stands there twice, that is seen before the limit. Ordered by the column of
 /// the table, whose name the cast has, too.
@@ -20,30 +24,32 @@ macro_rules! within_a_stride {
     };
 }
 
+/// Where a cast of the number hides that it is none, it stands beside it.
 macro_rules! select {
-    ($at:literal) => {
+    ($texts:literal) => {
         concat!(
-            "SELECT CAST(sequence AS BIGINT) AS sequence, ",
-            $at,
-            " AS at, CAST(actor AS TEXT) AS actor, CAST(actor_type AS TEXT) AS actor_type, \
-             CAST(action AS TEXT) AS action, CAST(subject AS TEXT) AS subject, \
-             CAST(connector_id AS TEXT) AS connector_id, CAST(reason AS TEXT) AS reason, \
-             CAST(changes AS TEXT) AS changes, CAST(correlation_id AS TEXT) AS correlation_id, \
-             CAST(source_address AS TEXT) AS source_address, CAST(previous_hash AS TEXT) AS previous_hash, \
-             CAST(hash AS TEXT) AS hash FROM audit_entries"
+            "SELECT CAST(sequence AS BIGINT) AS sequence, sequence AS number, ",
+            $texts,
+            ", reason, changes, correlation_id, source_address, previous_hash, hash FROM audit_entries"
         )
     };
 }
 
+/// A year before Christ has the digits of another one.
 macro_rules! select_of_postgres {
     () => {
-        select!("to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+        select!(
+            "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || \
+             CASE WHEN isfinite(at) AND at < '0001-01-01T00:00:00Z' THEN ' BC' ELSE '' END AS at, \
+             actor, actor_type, action, subject, CAST(connector_id AS TEXT) AS connector_id"
+        )
     };
 }
 
+/// Without casts: they would make text of bytes, which are none.
 macro_rules! select_of_sqlite {
     () => {
-        select!("CAST(at AS TEXT)")
+        select!("at, actor, actor_type, action, subject, connector_id")
     };
 }
 
@@ -52,7 +58,44 @@ const SUMMARY: &str = "SELECT CAST((SELECT count(*) FROM audit_entries) AS BIGIN
      (SELECT CAST(max(sequence) AS BIGINT) FROM audit_entries) AS sequence, (SELECT CAST(hash AS TEXT) \
      FROM audit_entries WHERE sequence IS NOT NULL ORDER BY sequence DESC LIMIT 1) AS hash";
 
-const HEADS: &str = "SELECT CAST(sequence AS BIGINT) AS sequence, CAST(hash AS TEXT) AS hash FROM audit_head";
+/// Under another key it is not what the next entry follows.
+const HEADS: &str = "SELECT CASE WHEN id = 1 THEN sequence END AS sequence, hash FROM audit_head";
+
+macro_rules! volumes {
+    () => {
+        "SELECT CAST(sequence AS BIGINT) AS sequence, CAST(octet_length(CAST(changes AS TEXT)) AS BIGINT) AS volume \
+         FROM audit_entries"
+    };
+}
+
+/// How much an entry changed.
+#[derive(FromRow)]
+struct VolumeRow {
+    sequence: i64,
+    volume: Option<i64>,
+}
+
+impl Stored for VolumeRow {
+    type Domain = Self;
+
+    const TABLE: &'static str = "audit_entries";
+    const KEY: &'static str = "sequence";
+
+    fn read(self) -> Result<Self, Unreadable> {
+        Ok(self)
+    }
+}
+
+/// The number from which on entries do not fit in any more, behind the first one.
+fn full_at(entries: &[VolumeRow]) -> Option<i64> {
+    let first = entries.first()?.sequence;
+    let mut volume = 0_i64;
+    let past = entries.iter().find(|entry| {
+        volume = volume.saturating_add(entry.volume.unwrap_or_default());
+        volume > VOLUME && entry.sequence > first
+    });
+    past.map(|entry| entry.sequence)
+}
 
 struct EntryRow(StoredEntry);
 
@@ -63,7 +106,7 @@ where
     Option<String>: Decode<'r, R::Database> + Type<R::Database>,
 {
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
-        let mut unreadable = None;
+        let mut unreadable = row.try_get::<i64, _>("number").is_err().then_some("sequence");
         let mut text = |column| {
             row.try_get(column).unwrap_or_else(|_| {
                 unreadable.get_or_insert(column);
@@ -181,7 +224,9 @@ async fn walk(
     // Numbers below the first would be wrong, so they are looked at as well.
     let (mut from, mut judged) = (i64::MIN, 0);
     loop {
-        let rows = fetch!(snapshot, EntryRow, sql, from, verifier.next().saturating_add(STRIDE))?;
+        let end = verifier.next().saturating_add(STRIDE);
+        let volumes = fetch!(snapshot, VolumeRow, within_a_stride!(volumes!()), from, end)?;
+        let rows = fetch!(snapshot, EntryRow, sql, from, full_at(&volumes).unwrap_or(end))?;
         for row in &rows {
             if let Err(fault) = verifier.accept(row) {
                 return Ok(Some(fault));
@@ -213,11 +258,17 @@ pub(super) async fn read(
     page: &PageRequest<i64>,
 ) -> StorageResult<Page<StoredEntry, i64>> {
     let select = if session.is_postgres() { select_of_postgres!() } else { select_of_sqlite!() };
-    let found = match query(select, filter, until, page) {
+    let volumes = match query(volumes!(), filter, until, page) {
+        Some((sql, values)) => fetch!(session, VolumeRow, sql; values)?,
+        None => Vec::new(),
+    };
+    let cut = full_at(&volumes).map(|full| full.saturating_sub(1));
+    let found = match query(select, filter, cut.unwrap_or(until), page) {
         Some((sql, values)) => fetch!(session, EntryRow, sql; values)?,
         None => Vec::new(),
     };
-    Ok(Page::of(found, page.size, |entry| entry.sequence))
+    let Page { items, next } = Page::of(found, page.size, |entry| entry.sequence);
+    Ok(Page { items, next: next.or(cut) })
 }
 
 fn query(

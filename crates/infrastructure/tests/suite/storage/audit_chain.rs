@@ -89,9 +89,18 @@ async fn se_a_5_an_edit_of_any_column_is_named(#[values(Engine::Sqlite, Engine::
             ("at", "'2026-01-31T04:45:00.000001+01:00'"),
             ("actor", "x'ff'"),
             ("actor", "'a' || char(0)"),
+            ("actor", "CAST(actor AS BLOB)"),
+            ("changes", "CAST(changes AS BLOB)"),
             ("hash", "7"),
+            ("hash", "CAST(hash AS BLOB)"),
+            ("sequence", "3.2"),
         ]),
-        Engine::Postgres => edits.extend([("at", "'infinity'"), ("at", "'0044-03-15 BC'"), ("sequence", "NULL")]),
+        Engine::Postgres => edits.extend([
+            ("at", "'infinity'"),
+            ("at", "'0044-03-15 BC'"),
+            ("at", "(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00 BC')::timestamptz"),
+            ("sequence", "NULL"),
+        ]),
     }
     for (column, value) in edits {
         database.execute(&format!("UPDATE audit_entries SET {column} = {value} WHERE sequence = 3")).await;
@@ -152,6 +161,7 @@ async fn se_a_5_what_is_deleted_inserted_swapped_or_numbered_anew_is_named(
         ("the end has another hash", "UPDATE audit_head SET hash = 'x'".to_owned(), Some(5)),
         ("the end is deleted", "DELETE FROM audit_head".to_owned(), None),
         ("there are two ends", "INSERT INTO audit_head SELECT 2, sequence, hash FROM audit_head".to_owned(), None),
+        ("the end is not where the next entry looks for it", "UPDATE audit_head SET id = 2".to_owned(), None),
         ("the end has no number", "UPDATE audit_head SET sequence = NULL".to_owned(), None),
     ];
     for (what, sql, expected) in cases {
@@ -253,6 +263,42 @@ async fn se_a_5_a_long_trail_is_verified_and_handed_on_piece_by_piece(
     }
     database.execute("DELETE FROM audit_entries WHERE sequence BETWEEN 200 AND 499").await;
     assert_eq!(named(&storage, None).await, Some(200));
+}
+
+/// However many entries are asked for: many may be read at once, and slowly.
+#[rstest]
+#[tokio::test]
+async fn large_entries_are_verified_and_handed_on_a_few_at_a_time(
+    #[values(Engine::Sqlite, Engine::Postgres)] engine: Engine,
+) {
+    let database = TestDatabase::start(engine).await;
+    let storage = database.storage().await;
+    let mut unit = storage.begin().await.expect("begun");
+    for number in 1..=9 {
+        let mut connector = settings(&format!("c{number}"));
+        connector.description = Some("large ".repeat(if number == 9 { 500_000 } else { 80_000 }));
+        let change = Connector::register(connector_id(number), connector, &act("ana"));
+        unit.save(&change).await.expect("saved");
+    }
+    unit.commit().await.expect("committed");
+    assert_eq!(fault(&storage, None).await, None);
+    let (mut read, mut after) = (Vec::new(), None);
+    loop {
+        let page = PageRequest { size: PageSize::default(), after };
+        let found = storage.read_entries(&AuditFilter::default(), 9, &page).await.expect("read");
+        read.push(found.items.into_iter().map(|entry| entry.sequence).collect::<Vec<_>>());
+        after = found.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(read, [vec![1, 2], vec![3, 4], vec![5, 6], vec![7, 8], vec![9]]);
+    database.unlock_audit().await;
+    for number in [2, 3, 9] {
+        database.execute(&format!("UPDATE audit_entries SET reason = 'x' WHERE sequence = {number}")).await;
+        assert_eq!(named(&storage, None).await, Some(number));
+        database.restore_audit().await;
+    }
 }
 
 /// Also a filter that the contract does not have, and text that PostgreSQL cannot.

@@ -177,8 +177,14 @@ async fn se_a_5_a_third_party_verifies_an_export_with_the_recipe_of_the_page(
     #[values(Sqlite, Postgres)] engine: Engine,
 ) {
     let service = with_history(engine).await;
+    // More digits than Python reads as a number.
+    let number: Value = serde_json::from_str(&"7".repeat(5_000)).expect("a number");
+    let entry = json!({ "externalField": "a", "internalField": "b", "transform": "direct", "defaultValue": number });
+    let long = json!({ "name": "long", "mappingConfiguration": { "mappings": [entry] } });
+    service.register(&connector(HR, &long)).await;
     let answer = service.get(EXPORT).await;
     let lines: Vec<&str> = answer.text().lines().collect();
+    assert!(answer.text().contains(&number.to_string()));
     assert_eq!(recipe(&lines), (true, anchor(&service).await));
     assert!(recipe(&lines[..4]).0, "a cut tail shows against the anchor alone");
 
