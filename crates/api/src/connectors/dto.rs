@@ -41,8 +41,8 @@ pub(crate) struct ConnectorDto {
     /// Who did it.
     #[schema(required)]
     status_changed_by: Option<String>,
-    /// Where the upstream is; answered as given.
-    #[schema(format = "uri", example = "https://api.hr-system.example.com/v1")]
+    /// Where the upstream is; answered as given, which may be an international spelling.
+    #[schema(example = "https://api.hr-system.example.com/v1")]
     endpoint_base_url: String,
     /// `None`, `ApiKey`, `Basic` or `Bearer`.
     #[schema(example = "ApiKey")]

@@ -8,11 +8,27 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::correlation::CorrelationId;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Problem, ProblemCode};
 use crate::head::{HeadFault, shown};
+
+/// What HTTP servers put up with in a path, and a URI reference (RFC 3986) does not.
+const OUTSIDE_OF_A_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// One member that is wrong.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,7 +79,7 @@ pub(crate) struct ProblemDetails {
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let instance = match request.extensions().get::<HeadFault>() {
         Some(_) => String::new(),
-        None => shown(request.uri().path()).to_owned(),
+        None => reference(shown(request.uri().path())),
     };
     let correlation = request.extensions().get::<CorrelationId>().cloned();
     let mut response = next.run(request).await;
@@ -77,6 +93,19 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     headers.remove(header::CONTENT_LENGTH);
     *response.body_mut() = Body::from(body);
     response
+}
+
+/// The path as a URI reference: what cannot stand in one is percent-encoded, escapes that are there stay.
+fn reference(path: &str) -> String {
+    let encoded = utf8_percent_encode(path, OUTSIDE_OF_A_PATH).to_string();
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut reference, part| {
+        let is_escape = part.len() >= 2 && part.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
+        reference.push_str(if is_escape { "%" } else { "%25" });
+        reference.push_str(part);
+        reference
+    })
 }
 
 fn bare(response: &Response) -> Option<Problem> {
@@ -113,4 +142,23 @@ pub(crate) fn from_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
         .unwrap_or_else(|| "a value that is no text".to_owned());
     tracing::error!(panic = %said, "a handler panicked");
     Problem::new(ProblemCode::InternalError, ProblemCode::InternalError.explanation()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reference;
+
+    #[test]
+    fn an_instance_is_a_reference_whatever_the_path_is() {
+        for (path, expected) in [
+            ("/api/v1/connectors", "/api/v1/connectors"),
+            ("/a%20b/%C3%A4/:@!$&'()*+,;=~", "/a%20b/%C3%A4/:@!$&'()*+,;=~"),
+            ("/ä", "/%C3%A4"),
+            ("/${7*7}\"<|>", "/$%7B7*7%7D%22%3C%7C%3E"),
+            ("/%", "/%25"),
+            ("/%zz%4", "/%25zz%254"),
+        ] {
+            assert_eq!(reference(path), expected);
+        }
+    }
 }

@@ -227,8 +227,12 @@ fn seconds(given: Option<&Number>) -> Result<Duration, Refusal> {
         .ok_or_else(|| Refusal::new(FaultCode::OutOfRange, "must be from 0 to 300, in steps of 0.001"))
 }
 
+/// The value of a number. Zeros at the end of its fraction add nothing to it, however many there are.
 fn decimal(number: &Number) -> Option<Decimal> {
-    let text = number.to_string();
+    let given = number.to_string();
+    let (digits, exponent) = given.split_at(given.find(['e', 'E']).unwrap_or(given.len()));
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    let text = format!("{digits}{exponent}");
     Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()
 }
 

@@ -7,6 +7,7 @@ mod cloud_secrets;
 mod commands;
 mod configuration;
 mod contract;
+mod corpus;
 mod datasette;
 mod demo;
 mod durability;

@@ -157,3 +157,11 @@ fn numbers_are_whole_where_the_contract_says_so() {
     }
     assert!(ConnectorDraft { retry_delay_seconds: number("0.0001"), ..draft() }.parse().is_err());
 }
+
+#[test]
+fn a_number_is_judged_by_its_value_however_it_is_written() {
+    for text in ["60", "60.0", "6e1", "6.0e1", "0.6e2", "60.000000000000000000000000000000000000", "600e-1"] {
+        let draft = ConnectorDraft { deadline_seconds: number(text), ..draft() };
+        assert_eq!(draft.parse().expect("valid").deadline, Duration::from_mins(1), "{text}");
+    }
+}

@@ -118,6 +118,6 @@ pub(crate) fn whole() -> bool {
 
 /// Prints a line. Past the test harness, which would keep it to itself, and in one piece, since tests run beside each
 /// other.
-pub(super) fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     std::io::stdout().write_all(format!("{line}\n").as_bytes()).expect("standard output");
 }

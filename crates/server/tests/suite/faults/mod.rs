@@ -23,7 +23,7 @@ mod memory;
 pub(crate) mod names;
 pub(crate) mod namespace;
 mod outages;
-mod packets;
+pub(crate) mod packets;
 mod rolling;
 mod script;
 mod secrets;

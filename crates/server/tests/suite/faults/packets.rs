@@ -17,10 +17,10 @@ const EVERY_PROTOCOL: u16 = 3;
 const MARK: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 99));
 
 /// The destinations of all packets from the start on.
-pub(super) struct Packets(watch::Receiver<BTreeSet<IpAddr>>);
+pub(crate) struct Packets(watch::Receiver<BTreeSet<IpAddr>>);
 
 impl Packets {
-    pub(super) fn watch() -> Self {
+    pub(crate) fn watch() -> Self {
         let protocol = Protocol::from(i32::from(EVERY_PROTOCOL.to_be()));
         let mut socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol)).expect("root in the namespace");
         socket.set_recv_buffer_size(16 * 1024 * 1024).expect("a socket");
@@ -39,7 +39,7 @@ impl Packets {
 
     /// The destinations outside 127/8 so far. It waits for a packet that it sends itself: those before it have been
     /// counted then, and a watch that sees nothing does not pass for a network without packets.
-    pub(super) async fn beyond_loopback(&self) -> BTreeSet<IpAddr> {
+    pub(crate) async fn beyond_loopback(&self) -> BTreeSet<IpAddr> {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         socket.send_to(b"mark", (MARK, 9)).await.expect("every address is this machine's own");
         let mut seen = self.0.clone();
