@@ -109,3 +109,39 @@ fn limit(text: &str) -> Option<PageSize> {
     // More digits than fit are more than the largest page in any case.
     if digits { PageSize::new(text.parse().unwrap_or(u64::MAX)) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cursors<'a>(key: &'a [u8; 32], list: &str) -> Cursors<'a> {
+        Cursors { key, list: list.to_owned() }
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_opens_for_its_list_alone(position in any::<String>(), list in any::<String>(), other in any::<String>()) {
+            let key = [7; 32];
+            let sealed = cursors(&key, &list).seal(&position);
+            prop_assert_eq!(cursors(&key, &list).open(&sealed), Some(position));
+            prop_assert_eq!(cursors(&key, &other).open(&sealed).is_some(), other == list);
+            prop_assert_eq!(cursors(&[8; 32], &list).open(&sealed), None);
+        }
+
+        #[test]
+        fn a_cursor_with_a_changed_bit_does_not_open(position in ".{0,40}", at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+            let key = [7; 32];
+            let mut token = URL_SAFE_NO_PAD.decode(cursors(&key, "logs?").seal(&position)).expect("base64");
+            let at = at.index(token.len());
+            token[at] ^= 1 << bit;
+            prop_assert_eq!(cursors(&key, "logs?").open(&URL_SAFE_NO_PAD.encode(token)), None);
+        }
+
+        #[test]
+        fn any_text_is_no_cursor(text in prop_oneof![any::<String>(), "[A-Za-z0-9_=-]{0,80}"]) {
+            prop_assert_eq!(cursors(&[7; 32], "logs?").open(&text), None);
+        }
+    }
+}

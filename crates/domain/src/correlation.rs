@@ -107,6 +107,8 @@ fn is_lower_hex(text: &str, length: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -135,6 +137,36 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
         ] {
             assert!(TraceContext::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn co_4_a_parent_that_is_read_keeps_its_trace_and_its_flags(
+            version in "[0-9a-f]{2}",
+            trace in "[0-9a-f]{32}",
+            parent in "[0-9a-f]{16}",
+            flags in "[0-9a-f]{2}",
+            more in prop::option::of("[ -~]{0,8}"),
+        ) {
+            let mut text = format!("{version}-{trace}-{parent}-{flags}");
+            text.extend(more.iter().flat_map(|more| ["-", more]));
+            let zero = |digits: &str| digits.bytes().all(|digit| digit == b'0');
+            let sound = version != "ff" && !zero(&trace) && !zero(&parent) && (version != "00" || more.is_none());
+            let read = TraceContext::parse(&text);
+            prop_assert_eq!(read.is_some(), sound, "{}", text);
+            if let Some(read) = read {
+                let next = read.traceparent(1.try_into().expect("not zero"));
+                prop_assert_eq!(next, format!("00-{trace}-0000000000000001-{flags}"));
+            }
+        }
+
+        #[test]
+        fn co_1_any_text_is_an_id_as_it_stands_or_none(text in prop_oneof![any::<String>(), "[A-Za-z0-9._:~-]{0,130}"]) {
+            let fits = (1..=128).contains(&text.len())
+                && text.chars().all(|character| character.is_ascii_alphanumeric() || "._:~-".contains(character));
+            prop_assert_eq!(CorrelationId::parse(&text).map(|id| id.to_string()), fits.then_some(text.clone()));
+            let _read = TraceContext::parse(&text);
         }
     }
 }

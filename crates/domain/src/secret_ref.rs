@@ -105,6 +105,8 @@ impl std::fmt::Display for SecretRef {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -140,6 +142,33 @@ mod tests {
             &long_store,
         ] {
             assert!(SecretRef::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn se_s_1_what_follows_the_grammar_is_read_and_written_alike(
+            store in "[A-Za-z][A-Za-z0-9_-]{0,31}",
+            name in "[A-Za-z0-9]([A-Za-z0-9_-]|[/.][A-Za-z0-9_-]){0,40}",
+            field in prop::option::of("[A-Za-z0-9_.-]{1,64}"),
+            version in prop::option::of("[A-Za-z0-9-]{1,64}"),
+        ) {
+            let mut text = format!("{store}:{name}");
+            text.extend(field.iter().flat_map(|field| ["#", field]));
+            text.extend(version.iter().flat_map(|version| ["@", version]));
+            let read = SecretRef::parse(&text).expect("a reference");
+            prop_assert_eq!(read.to_string(), text);
+            prop_assert_eq!((read.store(), read.name()), (store.as_str(), name.as_str()));
+            prop_assert_eq!((read.field(), read.version()), (field.as_deref(), version.as_deref()));
+        }
+
+        #[test]
+        fn se_s_1_what_is_read_leaves_no_store(text in prop_oneof![any::<String>(), "[a-zA-Z]{0,3}:?[a-z/.@#:_-]{0,12}"]) {
+            if let Ok(read) = SecretRef::parse(&text) {
+                prop_assert_eq!(read.to_string(), text);
+                prop_assert!(!read.name().split('/').any(|part| part.is_empty() || part.contains("..")));
+                prop_assert!(read.name().is_ascii() && !read.name().starts_with('/'));
+            }
         }
     }
 }

@@ -188,6 +188,7 @@ fn hex(high: u8, low: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -318,5 +319,33 @@ mod tests {
     fn an_endpoint_is_a_path(#[case] endpoint: &str) {
         let refusal = BaseUrl::parse("https://h.example/v1").expect("base").join(endpoint).expect_err("refused");
         assert_eq!(refusal.code, FaultCode::InvalidValue, "{endpoint}");
+    }
+
+    proptest! {
+        #[test]
+        fn se_d_4_whatever_is_joined_stays_below_the_base(
+            base in "https?://[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(/[a-z0-9%]{0,4}){0,3}",
+            endpoint in prop_oneof![any::<String>(), "(/|\\\\|\\.|%2e|%2f|%25|%5c|%c0%ae|;|:|@|//|[a-z]|\\?|#){0,12}"],
+        ) {
+            let Ok(base) = BaseUrl::parse(&base) else { return Ok(()) };
+            if let Ok(url) = base.join(&endpoint) {
+                prop_assert_eq!(url.origin(), base.origin());
+                let below = url.path().strip_prefix(base.url().path().trim_end_matches('/'));
+                prop_assert!(below.is_some_and(|rest| rest.starts_with('/')), "{}", url);
+                let climbs = url.path_segments().into_iter().flatten().any(|segment| segment == "..");
+                prop_assert!(!climbs && url.query().is_none() && url.fragment().is_none(), "{}", url);
+                prop_assert!(url.username().is_empty() && url.password().is_none(), "{}", url);
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_base_url_or_refused(text in prop_oneof![any::<String>(), "https?:[/\\\\]{0,3}[a-z0-9@:.%\\[\\]?#-]{0,24}"]) {
+            if let Ok(base) = BaseUrl::parse(&text) {
+                prop_assert_eq!(base.as_str(), &text);
+                prop_assert!(matches!(base.url().scheme(), "http" | "https") && base.url().host().is_some());
+                prop_assert!(base.url().username().is_empty() && base.url().password().is_none());
+                prop_assert!(base.url().query().is_none() && base.url().fragment().is_none());
+            }
+        }
     }
 }

@@ -29,6 +29,7 @@ fn digits_of(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -60,5 +61,22 @@ mod tests {
     fn rt_7_reads_what_the_rfc_allows_and_ignores_the_rest(#[case] value: &str, #[case] seconds: Option<u64>) {
         let now = DateTime::from_timestamp(784_111_777, 0).expect("a time");
         assert_eq!(parse(value, now), seconds.map(Duration::from_secs), "{value:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn rt_7_any_text_is_no_wait_or_a_bounded_one(text in prop_oneof![any::<String>(), "-?[0-9]{0,30}", "[A-Za-z0-9 ,:-]{0,40}"]) {
+            let now = DateTime::from_timestamp(784_111_777, 0).expect("a time");
+            prop_assert!(parse(&text, now).is_none_or(|wait| wait <= LONGEST));
+        }
+
+        #[test]
+        fn rt_7_seconds_and_dates_say_the_same(seconds in 0_u64..40_000_000, start in 0_i64..4_000_000_000) {
+            let now = DateTime::from_timestamp(start, 0).expect("a time");
+            let date = httpdate::fmt_http_date(SystemTime::from(now) + Duration::from_secs(seconds));
+            let expected = Some(Duration::from_secs(seconds).min(LONGEST));
+            prop_assert_eq!(parse(&seconds.to_string(), now), expected);
+            prop_assert_eq!(parse(&date, now), expected);
+        }
     }
 }

@@ -104,6 +104,19 @@ proptest! {
     }
 
     #[test]
+    fn a_fault_points_into_the_configuration_or_at_what_is_missing_there(configuration in any_json()) {
+        let mut faults = Faults::new();
+        let _parsed = FieldMappings::parse(&configuration, AT, &mut faults);
+        for fault in &faults {
+            let pointer = fault.pointer.strip_prefix(AT).expect("a pointer below the configuration");
+            let place = if fault.code == FaultCode::Required { pointer.rsplit_once('/').map_or("", |(at, _)| at) } else { pointer };
+            // Parameters that are not there at all are missing in an object that is not there.
+            let place = place.strip_suffix("/transformParams").filter(|_| fault.code == FaultCode::Required).unwrap_or(place);
+            prop_assert!(configuration.pointer(place).is_some(), "{} in {}", fault.pointer, configuration);
+        }
+    }
+
+    #[test]
     fn parsing_any_entry_never_panics(entry in any_json(), params in any_json(), transform in any_word()) {
         let mut faults = Faults::new();
         let named = json!({"externalField": entry, "internalField": "x", "transform": transform, "transformParams": params});
