@@ -197,7 +197,7 @@ mod tests {
         let cases = cases(&line.replace('\n', "")).expect("cases");
         assert_eq!(cases.len(), 8);
         let last = &cases[7];
-        assert_eq!((last.name.as_str(), last.on.as_str()), ("types · draft · /b · text", "draft"));
+        assert_eq!((last.name.as_str(), last.on.as_str()), ("types · draft · /b y · text", "draft"));
         assert_eq!(last.with["/b"], json!("7"));
         assert_eq!(cases[0].with["/a"], json!(7));
         assert_eq!(last.expect.errors, Some(vec![("/b".to_owned(), "y".to_owned())]));
